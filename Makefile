@@ -1,0 +1,41 @@
+# `make demo` and `make test` do everything on a fresh machine with Python (>= 3.11) and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := chironomy.py demo search heads extract store
+
+.PHONY: help demo test lint format bench clean
+
+help:
+	@echo "make demo   draw four short performances, learn from them and label them (a few minutes)"
+	@echo "make test   run the tests"
+	@echo "make lint   check style, types and the order of the floors"
+	@echo "make bench  measure speed, as ratios"
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@echo "Installing into $(VENV); this happens once and takes a few minutes ..."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/chironomy demo demo-output --seconds 45
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/trunk.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo-output

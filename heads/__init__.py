@@ -1,0 +1,1 @@
+"""Floor 3: targets, losses, networks, training, prediction, labelling and metrics."""

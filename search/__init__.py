@@ -1,0 +1,1 @@
+"""Floor 4: splits, thresholds, training and evaluation runs, tables and figures."""

@@ -1,0 +1,1 @@
+"""Floor 1: the feature store, annotations, gesture vocabularies and the clip timeline."""

@@ -1,0 +1,83 @@
+"""Files, written so that no reader ever sees half of one."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from store.errors import InputError
+
+
+def require_file(path: Path) -> Path:
+    """Return `path` if it is a file that holds something.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, if it is a folder, or if it is empty.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a file; name the file in it")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the name and the folder")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; copy or export it again")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable (a no-op where the system cannot open folders)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: beside it, made durable, then renamed over it.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; an existing file is replaced, and keeps its permissions.
+    content : bytes
+        The whole content.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist or cannot be written to.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first or name another")
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(mode)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); free or choose another place") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
