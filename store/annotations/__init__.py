@@ -1,0 +1,1 @@
+"""Annotations: ELAN files and text, read and written by their ending."""
