@@ -1,0 +1,326 @@
+"""The picture: what a video holds, and its frames with their times, made ready for the backbone."""
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from extract.media import decode, open_media, start_of
+from store.errors import InputError
+
+# Both make the result the same on every processor; bilinear looks at the whole area a pixel shrinks from.
+SCALING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+RESIZES = ("crop", "squash")
+BACK_AT_MOST = (
+    1  # seconds that a frame's time may lie before its predecessor's and still count as a stray one
+)
+STRAY_AT_MOST = 0.1  # of the frames
+USUAL_RATE = Fraction(25)  # frames a second, where nothing in the file says
+RECENT = 999  # frames from which the usual interval is taken
+SHORT_AT_MOST = 1  # seconds that a video may end before the length its header declares
+
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video file says about its picture.
+
+    Attributes
+    ----------
+    width, height : int
+        Of the picture as displayed (rotated, pixels made square), in pixels.
+    frame_rate : float
+        Frames a second, on average.
+    duration : float
+        Of the picture, in seconds.
+    rotation : int
+        Degrees, counter-clockwise, by which the stored picture is turned for display.
+    has_sound : bool
+        Whether there is a sound stream beside the picture.
+    frame_count : int
+        Frames according to the header or the packets: near the number that decode, not always equal to it.
+    codec : str
+        FFmpeg's name of the picture's format, such as "h264".
+    """
+
+    width: int
+    height: int
+    frame_rate: float
+    duration: float
+    rotation: int
+    has_sound: bool
+    frame_count: int
+    codec: str
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame of a video.
+
+    Attributes
+    ----------
+    time, end : float
+        Seconds from the start of the file (picture or sound, whichever is first) between which it is shown.
+    picture : numpy.ndarray of shape (size, size, 3), uint8
+        RGB, upright.
+    """
+
+    time: float
+    end: float
+    picture: np.ndarray
+
+
+def probe(path: Path) -> VideoInfo:
+    """Return what a video file says about its picture; the first frame is decoded, not the others.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened, has no video stream, or its first frame cannot be decoded.
+    """
+    with open_media(path) as container:
+        stream = _picture_stream(path, container)
+        count, rate, duration = _header(stream) or _from_packets(path)
+        first = next(decode(path, container, stream), None)
+        if first is None:
+            raise _nothing_decodes(path)
+        width, height = _square_pixels(first, stream)
+        if _orientation(first).transposed:
+            width, height = height, width
+        return VideoInfo(
+            width=round(width),
+            height=round(height),
+            frame_rate=float(rate),
+            duration=float(duration),
+            rotation=first.rotation,
+            has_sound=container.streams.best("audio") is not None,
+            frame_count=count,
+            codec=stream.codec_context.name,
+        )
+
+
+def frames(path: Path, *, size: int = 112, resize: str = "crop") -> Iterator[Frame]:
+    """Yield the frames of a video in the order of their display, one at a time.
+
+    Times are the file's own timestamps (never index over rate), so a variable frame rate is kept as it is.
+    Only in AVI, which has no timestamps, they come from the order. A frame ends where the next begins; the
+    last one after the duration that the file gives it, else after the median interval. Rotation, mirroring
+    and oblong pixels are undone. What is damaged in the middle (see `extract.media.decode`) is left out, and
+    so are single frames that step back in time, with a warning logged.
+
+    Parameters
+    ----------
+    path : Path
+        The video.
+    size : int
+        Height and width of the pictures, in pixels.
+    resize : {"crop", "squash"}
+        "crop": short side to `size` (bilinear), then the centre; "squash": both sides to `size`, as in
+        Section 5.1 of the paper (Simistira Liwicki et al.).
+
+    Yields
+    ------
+    Frame
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened, has no video stream, no frame of it can be decoded, its timestamps run
+        backwards, or it ends more than a second before the length that its header declares.
+    """
+    if resize not in RESIZES:
+        raise ValueError(f"resize must be one of {', '.join(RESIZES)}, not {resize!r}")
+    with open_media(path) as container:
+        stream = _picture_stream(path, container)
+        shaper = _Shaper(stream, size, resize)
+        waiting: tuple[Fraction, Any] | None = None
+        intervals: deque[Fraction] = deque(maxlen=RECENT)
+        for time, frame in _timed(path, container, stream):
+            if waiting is not None:
+                begin, shown = waiting
+                intervals.append(time - begin)
+                yield Frame(float(begin), float(time), shaper(shown))
+            waiting = time, frame
+        if waiting is None:
+            raise _nothing_decodes(path)
+        begin, shown = waiting
+        end = begin + _last_duration(stream, shown, intervals)
+        _require_whole(path, container, stream, end)
+        yield Frame(float(begin), float(end), shaper(shown))
+
+
+def _picture_stream(path: Path, container: InputContainer) -> Any:
+    """Return the video stream a player would show, with threaded decoding switched on."""
+    stream: Any = container.streams.best("video")
+    # The cover of a music album is a "video" stream of one picture, too.
+    if stream is None or stream.disposition & Disposition.attached_pic:
+        raise InputError(f"{path}: has no video stream; name the file that holds the picture")
+    if stream.codec_context is not None:
+        stream.thread_type = "AUTO"
+    return stream
+
+
+def _nothing_decodes(path: Path) -> InputError:
+    return InputError(f"{path}: no frame of it can be decoded; copy it again, or convert it to H.264")
+
+
+def _header(stream: Any) -> tuple[int, Fraction, Fraction] | None:
+    """Return frame count, average rate and duration (seconds) where the file's header declares them."""
+    if not (stream.frames and stream.average_rate and stream.duration):
+        return None
+    return stream.frames, stream.average_rate, stream.duration * stream.time_base
+
+
+def _from_packets(path: Path) -> tuple[int, Fraction, Fraction]:
+    """Return the same as `_header`, from the packets: for a file whose header does not say."""
+    with open_media(path) as container:
+        stream = _picture_stream(path, container)
+        count = 0
+        first, last = Fraction(0), Fraction(0)
+        for packet in container.demux(stream):
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is None or packet.is_discard:
+                continue
+            begin = stamp * stream.time_base
+            first = min(first, begin) if count else begin
+            last = max(last, begin) if count else begin
+            count += 1
+        if not count:
+            raise _nothing_decodes(path)
+        interval = (last - first) / (count - 1) if count > 1 else 1 / (stream.average_rate or USUAL_RATE)
+        return count, 1 / interval, last - first + interval
+
+
+def _timed(path: Path, container: InputContainer, stream: Any) -> Iterator[tuple[Fraction, Any]]:
+    """Yield the decoded frames with their times in seconds from the file's start, strictly increasing."""
+    previous: Fraction | None = None
+    count = stray = 0
+    for time, frame in _stamped(path, container, stream):
+        count += 1
+        if previous is not None and time <= previous:
+            stray += 1
+            if previous - time > BACK_AT_MOST:
+                raise _backwards(path, previous)
+            continue
+        yield time, frame
+        previous = time
+    if previous is not None and stray > STRAY_AT_MOST * count:
+        raise _backwards(path, previous)
+    if stray:
+        _log.warning("%s: %d of %d frames come with a time already past and are left out", path, stray, count)
+
+
+def _stamped(path: Path, container: InputContainer, stream: Any) -> Iterator[tuple[Fraction, Any]]:
+    """Yield the decoded frames with their times as the file gives them."""
+    start = start_of(container)
+    origin = (stream.start_time or 0) * stream.time_base - start
+    numbered = container.format.name == "avi"
+    delay = None if numbered and stream.codec_context.has_b_frames else Fraction(0)
+    end = origin
+    for frame in decode(path, container, stream):
+        # AVI only numbers its chunks: with B-frames a frame's `pts` is the number of another chunk. Its
+        # `dts` is the number of the chunk that released it: it counts the frames, a constant delay later.
+        stamp = frame.dts if numbered else frame.pts
+        if stamp is None:  # as for the frames that AVI's last chunk releases
+            time = end
+        else:
+            time = stamp * frame.time_base - start
+            delay = time - origin if delay is None else delay
+            time -= delay
+        yield time, frame
+        end = time + (_own_duration(frame) or 1 / (stream.average_rate or USUAL_RATE))
+
+
+def _backwards(path: Path, time: Fraction) -> InputError:
+    return InputError(
+        f"{path}: the times of its frames run backwards near {float(time):.2f} s; "
+        "give it new ones with: ffmpeg -i FILE NEW.mp4"
+    )
+
+
+def _own_duration(frame: Any) -> Fraction | None:
+    return frame.duration * frame.time_base if frame.duration else None
+
+
+def _last_duration(stream: Any, frame: Any, intervals: deque[Fraction]) -> Fraction:
+    """Return for how many seconds the last frame is shown."""
+    own = _own_duration(frame)
+    if own is not None:
+        return own
+    if intervals:
+        return sorted(intervals)[len(intervals) // 2]
+    return 1 / (stream.average_rate or USUAL_RATE)
+
+
+def _require_whole(path: Path, container: InputContainer, stream: Any, end: Fraction) -> None:
+    """Refuse a file that was cut off."""
+    # Only these headers declare a length; elsewhere it is FFmpeg's guess.
+    if stream.duration is None or not (
+        container.format.name == "avi" or container.format.name.startswith("mov,")
+    ):
+        return
+    declared = ((stream.start_time or 0) + stream.duration) * stream.time_base - start_of(container)
+    if declared - end > SHORT_AT_MOST:
+        raise InputError(
+            f"{path}: its picture ends at {float(end):.2f} s of {float(declared):.2f} s, as if cut off; "
+            "copy it again, or keep what is there with: ffmpeg -i FILE NEW.mp4"
+        )
+
+
+class _Orientation(NamedTuple):
+    """How a stored picture is turned for display: first transposed, then mirrored."""
+
+    transposed: bool
+    left_right: bool
+    up_down: bool
+
+
+def _orientation(frame: Any) -> _Orientation:
+    """Return how the frame's display matrix turns it (to the nearest quarter turn, mirrored or not)."""
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return _Orientation(False, False, False)
+    # It maps the stored point (x, y) to the displayed (a x + c y, b x + d y), y pointing down.
+    a, b, _, c, d, *_ = np.frombuffer(bytes(side_data), np.int32).tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return _Orientation(False, a < 0, d < 0)
+    return _Orientation(True, c < 0, b < 0)
+
+
+def _square_pixels(frame: Any, stream: Any) -> tuple[Fraction, Fraction]:
+    """Return the stored picture's width and height, in pixels that are as wide as high."""
+    return frame.width * Fraction(stream.sample_aspect_ratio or 1), Fraction(frame.height)
+
+
+class _Shaper:
+    """Turns decoded frames into upright square RGB pictures."""
+
+    def __init__(self, stream: Any, size: int, resize: str) -> None:
+        self.stream, self.size, self.resize = stream, size, resize
+        self.reformatter = VideoReformatter()
+
+    def __call__(self, frame: Any) -> np.ndarray:
+        """Return the picture of a frame: (size, size, 3), uint8."""
+        width = height = self.size
+        if self.resize == "crop":
+            shown = _square_pixels(frame, self.stream)
+            width, height = (int(self.size * side / min(shown)) for side in shown)
+        scaled = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=SCALING)
+        left, top = (width - self.size) // 2, (height - self.size) // 2
+        # Scaling and cropping treat both axes alike, so only the few pixels that are left need be turned.
+        picture = scaled.to_ndarray()[top : top + self.size, left : left + self.size]
+        turn = _orientation(frame)
+        if turn.transposed:
+            picture = picture.transpose(1, 0, 2)
+        picture = picture[:: -1 if turn.up_down else 1, :: -1 if turn.left_right else 1]
+        return np.ascontiguousarray(picture)

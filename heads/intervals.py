@@ -1,0 +1,61 @@
+"""From clips to intervals: what a person edits in ELAN."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.annotations import Interval
+
+PREDICTED_SUFFIX = " [chironomy]"
+
+
+def clips_to_intervals(
+    probability: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    times: NDArray[np.float64],
+    classes: Sequence[str],
+    background: str | None,
+) -> list[Interval]:
+    """Join neighbouring clips in which a class is present.
+
+    Parameters
+    ----------
+    probability : ndarray of float, shape (clips, classes)
+        Its mean over the joined clips is the interval's confidence.
+    present : ndarray of bool, shape (clips, classes)
+        Where each class is predicted.
+    times : ndarray of float64, shape (clips, 2)
+        Start and end of each clip in seconds.
+    classes : sequence of str
+        Their names.
+    background : str or None
+        The class of clips without a gesture; it gets no interval.
+
+    Returns
+    -------
+    list of Interval
+        On tiers ``GESTURE [chironomy]``, by class, then by time.
+    """
+    intervals = []
+    for column, name in enumerate(classes):
+        if name == background:
+            continue
+        for first, last in _runs(present[:, column]):
+            intervals.append(
+                Interval(
+                    begin=float(times[first, 0]),
+                    end=float(times[last, 1]),
+                    tier=name + PREDICTED_SUFFIX,
+                    value=name,
+                    confidence=float(probability[first : last + 1, column].mean()),
+                )
+            )
+    return intervals
+
+
+def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the first and last index of each run of True."""
+    edges = np.diff(np.concatenate([[0], present.astype(np.int8), [0]]))
+    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    return [(int(start), int(stop) - 1) for start, stop in zip(starts, stops, strict=True)]

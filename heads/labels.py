@@ -1,0 +1,82 @@
+"""Labels of a recording's frames and clips, from its annotations (Sections 3.1 and 3.2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heads.targets import clip_labels
+from store.errors import InputError
+from store.features import Recording
+from store.matching import Matched
+from store.timeline import frame_labels, frames_within, to_clips
+from store.vocabulary import Vocabulary, class_members
+
+BEYOND_AT_MOST = 0.5  # seconds: hand-set borders may pass the last frame a little
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known of a recording's clips.
+
+    Parameters
+    ----------
+    frames : ndarray of bool, shape (clips, 16, classes)
+        Whether each class is active in each frame, by any overlap.
+    known : ndarray of bool, shape (clips,)
+        Whether the whole clip was annotated; the labels of the others mean nothing.
+    """
+
+    frames: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """The clips' hard labels by the majority rule, (clips, classes)."""
+        return clip_labels(self.frames)
+
+
+def label_clips(recording: Recording, matched: Matched, vocabulary: Vocabulary, source: object) -> Labels:
+    """Return the labels of a recording's clips.
+
+    A class of the vocabulary is active when any of its gestures is, the background class when no other
+    class is.
+
+    Parameters
+    ----------
+    recording : Recording
+        Gives the real times of the frames.
+    matched : Matched
+        The gestures' intervals and the annotated stretches, in seconds.
+    vocabulary : Vocabulary
+        The classes.
+    source : path-like
+        The annotation file, for messages.
+
+    Raises
+    ------
+    InputError
+        If an annotation lies beyond the end of the video.
+    """
+    frame_times = recording.read("frame_times")
+    end = float(recording.attributes["frames_end"])
+    _check_within(matched, end, source, recording.id)
+    members = class_members(vocabulary)
+    columns = [
+        frame_labels(frame_times, end, [interval for gesture in gestures for interval in matched.gestures[gesture]])
+        for gestures in members.values()
+    ]
+    if vocabulary.background is not None:
+        columns.append(~np.any(columns, axis=0))
+    inside = frames_within(frame_times, end, matched.annotated)
+    return Labels(frames=to_clips(np.column_stack(columns)), known=to_clips(inside).all(axis=1))
+
+
+def _check_within(matched: Matched, end: float, source: object, recording: str) -> None:
+    for gesture, intervals in matched.gestures.items():
+        for begin, stop in intervals:
+            if begin >= end or stop > end + BEYOND_AT_MOST:
+                raise InputError(
+                    f"{source}: {gesture} from {begin:.3f} to {stop:.3f} s lies beyond the end of the video "
+                    f"{recording} ({end:.3f} s); check that the file belongs to this video"
+                )

@@ -1,0 +1,183 @@
+"""A trained model on disk: a folder with ``model.safetensors`` and ``model.json``."""
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from heads.clips import Clips
+from heads.network import Architecture, GestureNetwork
+from heads.probe import LinearProbe
+from heads.training import predict_network
+from store.errors import InputError
+from store.files import write_atomically
+from store.spec import Spec
+from store.vocabulary import Vocabulary
+
+FORMAT_VERSION = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+_PROBE = "probe."
+
+
+@dataclass(frozen=True)
+class Head:
+    """Something that gives probabilities, with a threshold for each class.
+
+    Parameters
+    ----------
+    predictor : GestureNetwork or LinearProbe
+        What computes.
+    thresholds : ndarray of float64, shape (classes,)
+        Presence is probability >= threshold.
+    """
+
+    predictor: GestureNetwork | LinearProbe
+    thresholds: NDArray[np.float64]
+
+    def predict(self, clips: Clips) -> NDArray[np.float64]:
+        """Return the probability of each class in each clip, (clips, classes)."""
+        if isinstance(self.predictor, LinearProbe):
+            return self.predictor.predict(clips)
+        return predict_network(self.predictor, clips)
+
+    def present(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return where each class is present, (clips, classes)."""
+        return probability >= self.thresholds
+
+
+@dataclass(frozen=True)
+class GestureModel:
+    """A model as saved and loaded.
+
+    Parameters
+    ----------
+    system : str
+        Name of the system it was trained as.
+    vocabulary : Vocabulary
+        Its classes.
+    spec : Spec
+        What a store's features must have been computed with.
+    head : Head
+        The model proper; for the system ``probe`` the probe itself.
+    probe : Head
+        The linear probe trained on the same clips, to stand beside every score.
+    training : dict
+        JSON-ready: settings, split, and which recordings' clips were used for what.
+    scores : dict
+        JSON-ready: scores at the end of training.
+    """
+
+    system: str
+    vocabulary: Vocabulary
+    spec: Spec
+    head: Head
+    probe: Head
+    training: dict[str, Any]
+    scores: dict[str, Any]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what ``model.json`` holds."""
+        architecture = None
+        if isinstance(self.head.predictor, GestureNetwork):
+            architecture = asdict(self.head.predictor.architecture)
+        return {
+            "format_version": FORMAT_VERSION,
+            "system": self.system,
+            "vocabulary": self.vocabulary.to_dict(),
+            "spec": self.spec.to_dict(),
+            "architecture": architecture,
+            "thresholds": self._by_class(self.head.thresholds),
+            "probe_thresholds": self._by_class(self.probe.thresholds),
+            "training": self.training,
+            "scores": self.scores,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the model; an earlier model in the same folder is replaced.
+
+        Raises
+        ------
+        InputError
+            If the folder holds something else, or cannot be written.
+        """
+        check_destination(folder)
+        probe = self.probe.predictor
+        assert isinstance(probe, LinearProbe)
+        weights = {f"{_PROBE}weight": probe.weight, f"{_PROBE}bias": probe.bias}
+        if isinstance(self.head.predictor, GestureNetwork):
+            weights |= self.head.predictor.weights()
+        contiguous = {name: np.ascontiguousarray(values) for name, values in weights.items()}
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workspace:
+            fresh, replaced = Path(workspace, "fresh"), Path(workspace, "replaced")
+            fresh.mkdir()
+            write_atomically(fresh / WEIGHTS, save(contiguous))
+            description = json.dumps(self.describe(), indent=2, ensure_ascii=False)
+            write_atomically(fresh / DESCRIPTION, description.encode())
+            if folder.exists():
+                folder.rename(replaced)
+            fresh.rename(folder)
+            shutil.rmtree(replaced, ignore_errors=True)
+
+    def _by_class(self, values: NDArray[np.float64]) -> dict[str, float]:
+        return dict(zip(self.vocabulary.classes, values.tolist(), strict=True))
+
+
+def check_destination(folder: Path) -> None:
+    """Check, before the work of training, that a model can be saved to a folder.
+
+    Raises
+    ------
+    InputError
+        If it holds something else than a model, or its parent does not exist.
+    """
+    if folder.exists() and not (folder / DESCRIPTION).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: is there and holds no model; name another folder for the model")
+    if not folder.parent.is_dir():
+        raise InputError(f"{folder}: there is no folder {folder.parent}; make it first or name another")
+
+
+def load_model(folder: Path) -> GestureModel:
+    """Read a model.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is incomplete or damaged.
+    """
+    if not (folder / DESCRIPTION).is_file():
+        raise InputError(f"{folder}: no model there ({DESCRIPTION} is missing); make one with chironomy train")
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        if described["format_version"] > FORMAT_VERSION:
+            raise InputError(f"{folder}: made by a newer chironomy; update this one")
+        weights = load_file(folder / WEIGHTS)
+        vocabulary = Vocabulary.from_dict(described["vocabulary"])
+        probe = LinearProbe(weights.pop(f"{_PROBE}weight"), weights.pop(f"{_PROBE}bias"))
+        predictor: GestureNetwork | LinearProbe = probe
+        if described["architecture"] is not None:
+            architecture = Architecture(**{**described["architecture"], "widths": tuple(described["architecture"]["widths"])})
+            predictor = GestureNetwork.from_weights(weights, architecture)
+        return GestureModel(
+            system=described["system"],
+            vocabulary=vocabulary,
+            spec=Spec.from_dict(described["spec"]),
+            head=Head(predictor, _in_order(described["thresholds"], vocabulary)),
+            probe=Head(probe, _in_order(described["probe_thresholds"], vocabulary)),
+            training=described["training"],
+            scores=described["scores"],
+        )
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{folder}: the model is damaged ({error!r:.80}); train it again") from error
+
+
+def _in_order(by_class: dict[str, float], vocabulary: Vocabulary) -> NDArray[np.float64]:
+    return np.array([by_class[name] for name in vocabulary.classes])

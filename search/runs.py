@@ -1,0 +1,335 @@
+"""Training and evaluation runs: a store and annotations in, a model and its scores out."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heads.clips import Clips, load_clips
+from heads.labels import Labels, label_clips
+from heads.metrics import always_f1, chance_f1, macro_f1, precision_recall_f1
+from heads.model import GestureModel, Head, check_destination, load_model
+from heads.network import Architecture
+from heads.probe import fit_probe
+from heads.training import SYSTEMS, Settings, train_network
+from search import splits
+from search.splits import Split
+from search.thresholds import best_f1
+from store import annotations
+from store.errors import InputError
+from store.features import FeatureStore, Recording
+from store.matching import match
+from store.progress import progress
+from store.spec import Spec
+from store.vocabulary import Vocabulary, load_vocabulary
+
+PROBE = "probe"
+SYSTEM_NAMES = (PROBE, *SYSTEMS)
+SPLITS = ("blocked", "random")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Annotated recordings of a store, their clips in one sequence.
+
+    Parameters
+    ----------
+    recordings : tuple of Recording
+        In the order of the clips.
+    sources : tuple of Path
+        Their annotation files.
+    clips : Clips
+        All clips.
+    labels : Labels
+        Of the same clips.
+    times : ndarray of float64, shape (clips, 2)
+        Start and end in seconds.
+    notes : tuple of str
+        What a user should know of the annotations: tiers left alone, files without a recording.
+    """
+
+    recordings: tuple[Recording, ...]
+    sources: tuple[Path, ...]
+    clips: Clips
+    labels: Labels
+    times: NDArray[np.float64]
+    notes: tuple[str, ...]
+
+
+def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary) -> Data:
+    """Bring the recordings of a store together with their annotation files.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Where the features are.
+    paths : sequence of Path
+        Annotation files, or folders of them; a file belongs to the recording of its stem.
+    vocabulary : Vocabulary
+        The classes.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used, or none belongs to a recording of the store.
+    """
+    files = annotations.find(paths)
+    notes = [f"{path}: the store has no recording {stem}; not used" for stem, path in files.items() if stem not in store]
+    found = {stem: path for stem, path in sorted(files.items()) if stem in store}
+    if not found:
+        raise InputError(
+            f"{store.path}: none of its recordings ({', '.join(store.ids) or 'none'}) has an annotation file of the "
+            f"same name among {', '.join(str(path) for path in paths)}; extract the video or rename the file"
+        )
+    recordings, labels = [], []
+    for stem, path in found.items():
+        matched = match(annotations.read(path), vocabulary, stem)
+        recordings.append(store[stem])
+        labels.append(label_clips(store[stem], matched, vocabulary, path))
+        notes += describe_matching(path, matched)
+    return Data(
+        recordings=tuple(recordings),
+        sources=tuple(found.values()),
+        clips=load_clips(recordings),
+        labels=Labels(
+            frames=np.concatenate([each.frames for each in labels]),
+            known=np.concatenate([each.known for each in labels]),
+        ),
+        times=np.concatenate([recording.read("times") for recording in recordings]),
+        notes=tuple(notes),
+    )
+
+
+def train(
+    store: Path,
+    annotation_paths: Sequence[Path],
+    vocabulary: str,
+    out: Path,
+    *,
+    system: str = "sm+bb+ts",
+    split: str = "blocked",
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    """Train a model on a store, save it, and return its scores.
+
+    Thresholds are tuned on the validation part; the test part is looked at once, at the end. A linear probe
+    is trained on the same clips, to stand beside every score.
+
+    Parameters
+    ----------
+    store : Path
+        A feature store.
+    annotation_paths : sequence of Path
+        Annotation files, or folders of them.
+    vocabulary : str
+        Name of a built-in vocabulary, or a TOML file.
+    out : Path
+        Folder for the model.
+    system : {"probe", "sm", "sm+bb", "sm+bb+ts"}
+        What to train.
+    split : {"blocked", "random"}
+        How to divide the clips.
+    settings : Settings, optional
+        How to train; the defaults if not given.
+
+    Returns
+    -------
+    dict
+        JSON-ready: the model's description, with scores on every part, and notes.
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used; nothing is written then.
+    """
+    settings = settings or Settings()
+    check_destination(out)
+    classes = load_vocabulary(vocabulary)
+    opened = FeatureStore(store)
+    data = load_data(opened, annotation_paths, classes)
+    parts = make_split(data, split, settings.seed)
+    if not data.labels.positive[parts.training].any():
+        raise InputError(f"{data.sources[0]}: no gesture in the training part; annotate more of the video")
+    probe = _with_thresholds(fit_probe(data.clips, parts.training, data.labels.positive), data, parts)
+    head, training = probe, {"system": PROBE, "seed": settings.seed}
+    if system != PROBE:
+        head, training = _train_head(opened, data, parts, system, settings)
+    model = GestureModel(
+        system=system,
+        vocabulary=classes,
+        spec=opened.spec,
+        head=head,
+        probe=probe,
+        training=training | {"split": split, "recordings": _describe_parts(data, parts)},
+        scores={},
+    )
+    frequency = data.labels.positive[parts.training].mean(axis=0)
+    scores = {
+        name: score(model, data, index, frequency)
+        for name, index in (("validation", parts.validation), ("test", parts.test))
+    }
+    model = replace(model, scores=scores, training=model.training | {"frequency": frequency.tolist()})
+    model.save(out)
+    return model.describe() | {"model": str(out), "untrained_backbone": opened.spec.untrained, "notes": list(data.notes)}
+
+
+def evaluate(model: Path, store: Path, annotation_paths: Sequence[Path]) -> dict[str, Any]:
+    """Score a model on annotated recordings of a store.
+
+    Of recordings that the model was trained on, only the clips of its test part count.
+
+    Returns
+    -------
+    dict
+        JSON-ready: scores of model, probe and trivial baselines, which clips were scored, and notes.
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used, the store's features are not those the model needs, or no
+        annotated clip is left to score.
+    """
+    loaded = load_model(model)
+    opened = FeatureStore(store)
+    opened.require(loaded.spec, f"the model {model} needs those; extract into another store")
+    data = load_data(opened, annotation_paths, loaded.vocabulary)
+    chosen, scored = _scored_clips(loaded, data)
+    if not len(chosen):
+        raise InputError(f"{store}: no annotated clip that the model {model} was not trained on; annotate more")
+    return {
+        "model": str(model),
+        "system": loaded.system,
+        "untrained_backbone": opened.spec.untrained,
+        "scored": scored,
+        "scores": score(loaded, data, chosen, np.array(loaded.training["frequency"])),
+        "notes": list(data.notes),
+    }
+
+
+def score(model: GestureModel, data: Data, index: NDArray[np.intp], frequency: NDArray[np.float64]) -> dict[str, Any]:
+    """Score a model, its probe and the trivial baselines on some clips.
+
+    Parameters
+    ----------
+    model : GestureModel
+        Whose head and probe are scored.
+    data : Data
+        Clips and labels.
+    index : ndarray of int
+        The clips that count.
+    frequency : ndarray of float64, shape (classes,)
+        Share of the training clips in which each class is present, for the baseline by chance.
+
+    Returns
+    -------
+    dict
+        JSON-ready.
+    """
+    true = data.labels.positive[index]
+    present = model.head.present(model.head.predict(data.clips))[index]
+    by_probe = model.probe.present(model.probe.predict(data.clips))[index]
+    columns = zip(model.vocabulary.classes, *precision_recall_f1(true, present), true.sum(axis=0), strict=True)
+    return {
+        "clips": len(index),
+        "macro_f1": macro_f1(true, present),
+        "probe_macro_f1": macro_f1(true, by_probe),
+        "always_macro_f1": always_f1(true),
+        "chance_macro_f1": chance_f1(true, frequency),
+        "classes": {
+            name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(support)}
+            for name, p, r, f, support in columns
+        },
+    }
+
+
+def make_split(data: Data, name: str, seed: int) -> Split:
+    """Divide the annotated clips into training, validation and test."""
+    if name == "random":
+        return splits.random(data.labels.known, seed)
+    return splits.blocked(data.times, data.clips.recording, data.labels.known, data.labels.positive, seed)
+
+
+def _train_head(
+    store: FeatureStore, data: Data, parts: Split, system: str, settings: Settings
+) -> tuple[Head, dict[str, Any]]:
+    def validation_score(true: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
+        return macro_f1(true, probability >= best_f1(probability, true))
+
+    architecture = Architecture(classes=data.labels.frames.shape[2])
+    with progress(f"training {system}", settings.epochs, "epochs") as advance:
+        trained = train_network(
+            store.tail(),
+            architecture,
+            SYSTEMS[system],
+            settings,
+            data.clips,
+            data.labels,
+            parts.training,
+            parts.validation,
+            validation_score,
+            advance,
+        )
+    described = {"system": system, **asdict(settings), "best_epoch": trained.best}
+    described["history"] = [asdict(epoch) for epoch in trained.history]
+    return _with_thresholds(trained.network, data, parts), described
+
+
+def _with_thresholds(predictor: Any, data: Data, parts: Split) -> Head:
+    """Tune the thresholds on the validation part."""
+    untuned = Head(predictor, np.zeros(data.labels.frames.shape[2]))
+    probability = untuned.predict(data.clips)[parts.validation]
+    return replace(untuned, thresholds=best_f1(probability, data.labels.positive[parts.validation]))
+
+
+def _describe_parts(data: Data, parts: Split) -> dict[str, Any]:
+    """Return for each recording its content and which of its clips are in which part, as ranges."""
+    described = {}
+    for number, (recording, source) in enumerate(zip(data.recordings, data.sources, strict=True)):
+        first = int(np.argmax(data.clips.recording == number))
+        described[recording.id] = {
+            "source_sha256": recording.attributes["source_sha256"],
+            "annotations": source.name,
+            **{
+                name: _to_ranges(index[data.clips.recording[index] == number] - first)
+                for name, index in asdict(parts).items()
+            },
+        }
+    return described
+
+
+def _scored_clips(model: GestureModel, data: Data) -> tuple[NDArray[np.intp], dict[str, str]]:
+    """Return the clips on which an evaluation is honest, and in words which they are."""
+    chosen, described = [], {}
+    trained_on = {entry["source_sha256"]: entry for entry in model.training["recordings"].values()}
+    for number, recording in enumerate(data.recordings):
+        mine = np.flatnonzero(data.clips.recording == number)
+        entry = trained_on.get(recording.attributes["source_sha256"])
+        if entry is not None:
+            mine = mine[_from_ranges(entry["test"])]
+        mine = mine[data.labels.known[mine]]
+        chosen.append(mine)
+        described[recording.id] = f"{len(mine)} clips, " + ("test part" if entry is not None else "all annotated")
+    return np.concatenate(chosen), described
+
+
+def _to_ranges(index: NDArray[np.intp]) -> list[list[int]]:
+    """Return sorted indices as [first, stop) pairs."""
+    pieces = np.split(index, np.flatnonzero(np.diff(index) != 1) + 1)
+    return [[int(piece[0]), int(piece[-1]) + 1] for piece in pieces if len(piece)]
+
+
+def _from_ranges(ranges: list[list[int]]) -> NDArray[np.intp]:
+    pieces = [np.arange(first, stop) for first, stop in ranges]
+    return np.concatenate(pieces) if pieces else np.empty(0, np.intp)
+
+
+def describe_matching(path: Path, matched: Any) -> list[str]:
+    """Return in words which tiers of a file were left alone, near misses pointed out."""
+    notes = []
+    if matched.ignored:
+        notes.append(f"{path}: left alone: {', '.join(matched.ignored)}")
+    notes += [f"{path}: {found!r} is not in the vocabulary; did you mean {meant!r}?" for found, meant in matched.near_misses.items()]
+    return notes

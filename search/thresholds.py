@@ -1,0 +1,42 @@
+"""Thresholds that turn probabilities into presence."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNTUNED = 0.5
+
+
+def best_f1(probability: NDArray[np.float64], true: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return for each class the threshold of highest F1, exactly.
+
+    Only the clips' own probabilities matter as thresholds; after one sort, F1 at each of them is a
+    cumulative sum. Equal probabilities fall on one side together. Of several optima the highest threshold
+    is taken, and it is placed halfway to the next lower probability.
+
+    Parameters
+    ----------
+    probability : ndarray of float, shape (clips, classes)
+        0 to 1.
+    true : ndarray of bool, shape (clips, classes)
+        Presence as annotated.
+
+    Returns
+    -------
+    ndarray of float64, shape (classes,)
+        Presence is probability >= threshold; 0.5 for a class without positives.
+    """
+    columns = zip(probability.T, true.T, strict=True)
+    return np.array([_best_of_class(values, present) for values, present in columns])
+
+
+def _best_of_class(probability: NDArray, present: NDArray[np.bool_]) -> float:
+    if not present.any():
+        return UNTUNED
+    order = np.argsort(-probability, kind="stable")
+    values, hits = probability[order], np.cumsum(present[order])
+    last_of_ties = np.flatnonzero(np.append(values[1:] < values[:-1], True))
+    f1 = 2 * hits[last_of_ties] / (last_of_ties + 1 + present.sum())
+    at = last_of_ties[np.argmax(f1)]
+    above, below = float(values[at]), float(values[at + 1]) if at + 1 < len(values) else 0.0
+    halfway = (above + below) / 2
+    return halfway if below < halfway <= above else above  # halfway may round down onto its neighbour

@@ -1,0 +1,59 @@
+"""Progress bars: on a terminal a bar with speed and time left, elsewhere silence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+class Advance(Protocol):
+    """Tells a progress bar that more is done."""
+
+    def __call__(self, steps: int = 1, note: str = "") -> None:
+        """Add `steps` done; `note` is shown behind the bar."""
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if not task.speed or not task.fields["unit"]:
+            return Text("")
+        return Text(f"{task.speed:.1f} {task.fields['unit']}/s")
+
+
+@contextmanager
+def progress(description: str, total: int | None, unit: str = "") -> Iterator[Advance]:
+    """Show a progress bar on standard error while the block runs.
+
+    Parameters
+    ----------
+    description : str
+        What is being done, in front of the bar.
+    total : int or None
+        Number of steps, None if not known.
+    unit : str
+        Name of a step, for the speed ("clips"); no speed is shown without.
+
+    Yields
+    ------
+    Advance
+        To be called after each step.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Speed(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=total, unit=unit, note="")
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            bar.update(task, advance=steps, note=note)
+
+        yield advance

@@ -1,0 +1,73 @@
+"""What a store's features were computed with: one spec per store, fixed when it is made."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that decides a feature's value, besides the recording itself.
+
+    Parameters
+    ----------
+    backbone : str
+        Name of the network, ``r3d34``.
+    kind : str
+        Family of weights: ``2018`` (shortcut A) or ``2020`` (shortcut B).
+    weights : str
+        Where the weights came from: ``random:SEED`` (untrained) or a file's name.
+    weights_sha256 : str
+        Hash of the weights file, or of the tensors of random weights.
+    clip_length, stride : int
+        Frames in a clip, and from one clip's start to the next.
+    preprocessing : dict
+        Size, resizing, scale, mean and standard deviation of the frames as the network sees them.
+    precision : str
+        Type of the stored activations, ``float16`` or ``float32``.
+    audio : dict
+        Parameters of the audio features.
+    format_version : int
+        Version of the store's layout.
+    """
+
+    backbone: str
+    kind: str
+    weights: str
+    weights_sha256: str
+    clip_length: int
+    stride: int
+    preprocessing: dict[str, Any]
+    precision: str
+    audio: dict[str, Any]
+    format_version: int = FORMAT_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as JSON-ready data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Spec":
+        """Return the spec from `to_dict`'s data."""
+        return cls(**{field.name: data[field.name] for field in fields(cls)})
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the backbone's weights are random."""
+        return self.weights.startswith("random:")
+
+    def differences(self, other: "Spec") -> list[str]:
+        """Return what differs from another spec, as ``name: this one's, not other's``.
+
+        The name of a weights file does not count, its hash does.
+        """
+        mine, theirs = self._features(), other._features()
+        return [f"{name}: {mine[name]}, not {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+
+    def _features(self) -> dict[str, Any]:
+        described = self.to_dict()
+        described["weights"] = f"{described['weights']} ({described.pop('weights_sha256')[:12]})"
+        if not self.untrained:
+            described["weights"] = described["weights"].rpartition(" ")[2]
+        return described
