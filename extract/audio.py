@@ -228,8 +228,8 @@ class _Run:
         self.format = self._format_of(frame)
         self.time = time  # seconds, up to where it has been fed
         self.position = round(time * PARAMETERS.rate)
-        # Channels are kept, and averaged here: FFmpeg's own mixing to mono changes the level. Interleaved, since
-        # PyAV reads past the end of planar sound with more than eight channels.
+        # Channels are kept, and averaged here: FFmpeg's own mixing to mono changes the level. Interleaved,
+        # since PyAV reads past the end of planar sound with more than eight channels.
         self.resampler = av.AudioResampler(format="flt", rate=PARAMETERS.rate)
 
     @staticmethod

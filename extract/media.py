@@ -37,7 +37,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     Raises
     ------
     InputError
-        If there is no such file, it is empty, or it is none of these.
+        If there is no such file, it is empty, it is none of these, or FFmpeg fails while it is open.
     """
     require_file(path)
     try:
@@ -48,8 +48,13 @@ def open_media(path: Path) -> Iterator[InputContainer]:
             f"{path}: cannot be opened as video or sound ({_reason(error)}); "
             "check the file, or convert it to MP4 with: ffmpeg -i FILE NEW.mp4"
         ) from error
-    with container:
-        yield container
+    try:
+        with container:
+            yield container
+    except FFmpegError as error:
+        raise InputError(
+            f"{path}: cannot be read to its end ({_reason(error)}); copy it again from its source"
+        ) from error
 
 
 def start_of(container: InputContainer) -> Fraction:
@@ -90,27 +95,21 @@ def decode(path: Path, container: InputContainer, stream: Any) -> Iterator[Any]:
     Raises
     ------
     InputError
-        If there is no decoder for the stream, if the file cannot be read to its end, or if more than a
-        tenth of its packets are damaged.
+        If there is no decoder for the stream, or more than a tenth of its packets are damaged.
     """
     if stream.codec_context is None:
         raise InputError(
             f"{path}: its {stream.type} is in a format that cannot be decoded; convert it to H.264 and AAC"
         )
     packets = damaged = 0
-    try:
-        for packet in container.demux(stream):
-            packets += 1
-            try:
-                decoded = packet.decode()
-            except FFmpegError:
-                damaged += 1
-                continue
-            yield from decoded
-    except FFmpegError as error:
-        raise InputError(
-            f"{path}: cannot be read to its end ({_reason(error)}); copy it again from its source"
-        ) from error
+    for packet in container.demux(stream):
+        packets += 1
+        try:
+            decoded = packet.decode()
+        except FFmpegError:
+            damaged += 1
+            continue
+        yield from decoded
     if damaged > DAMAGED_AT_MOST * packets:
         raise InputError(
             f"{path}: {damaged} of {packets} parts of its {stream.type} are damaged; "

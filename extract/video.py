@@ -90,7 +90,7 @@ def probe(path: Path) -> VideoInfo:
     """
     with open_media(path) as container:
         stream = _picture_stream(path, container)
-        count, rate, duration = _header(stream) or _from_packets(path)
+        count, rate, duration = _header(container, stream) or _from_packets(path)
         first = next(decode(path, container, stream), None)
         if first is None:
             raise _nothing_decodes(path)
@@ -174,31 +174,30 @@ def _nothing_decodes(path: Path) -> InputError:
     return InputError(f"{path}: no frame of it can be decoded; copy it again, or convert it to H.264")
 
 
-def _header(stream: Any) -> tuple[int, Fraction, Fraction] | None:
-    """Return frame count, average rate and duration (seconds) where the file's header declares them."""
+def _header(container: InputContainer, stream: Any) -> tuple[int, Fraction, Fraction] | None:
+    """Return frame count, average rate and duration (seconds) if the file's header declares them."""
     if not (stream.frames and stream.average_rate and stream.duration):
         return None
-    return stream.frames, stream.average_rate, stream.duration * stream.time_base
+    # FFmpeg shortens the duration of an AVI file that was cut off; its header does not.
+    length = stream.frames if container.format.name == "avi" else stream.duration
+    return stream.frames, stream.average_rate, length * stream.time_base
 
 
 def _from_packets(path: Path) -> tuple[int, Fraction, Fraction]:
     """Return the same as `_header`, from the packets: for a file whose header does not say."""
     with open_media(path) as container:
         stream = _picture_stream(path, container)
-        count = 0
-        first, last = Fraction(0), Fraction(0)
+        count = first = last = 0
         for packet in container.demux(stream):
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is None or packet.is_discard:
                 continue
-            begin = stamp * stream.time_base
-            first = min(first, begin) if count else begin
-            last = max(last, begin) if count else begin
+            first = min(first, stamp) if count else stamp
+            last = max(last, stamp) if count else stamp
             count += 1
-        if not count:
-            raise _nothing_decodes(path)
-        interval = (last - first) / (count - 1) if count > 1 else 1 / (stream.average_rate or USUAL_RATE)
-        return count, 1 / interval, last - first + interval
+        span = (last - first) * stream.time_base
+        interval = span / (count - 1) if span else _usual_interval(stream)
+        return count, 1 / interval, span + interval
 
 
 def _timed(path: Path, container: InputContainer, stream: Any) -> Iterator[tuple[Fraction, Any]]:
@@ -238,7 +237,7 @@ def _stamped(path: Path, container: InputContainer, stream: Any) -> Iterator[tup
             delay = time - origin if delay is None else delay
             time -= delay
         yield time, frame
-        end = time + (_own_duration(frame) or 1 / (stream.average_rate or USUAL_RATE))
+        end = time + (_own_duration(frame) or _usual_interval(stream))
 
 
 def _backwards(path: Path, time: Fraction) -> InputError:
@@ -252,6 +251,10 @@ def _own_duration(frame: Any) -> Fraction | None:
     return frame.duration * frame.time_base if frame.duration else None
 
 
+def _usual_interval(stream: Any) -> Fraction:
+    return 1 / (stream.average_rate or USUAL_RATE)
+
+
 def _last_duration(stream: Any, frame: Any, intervals: deque[Fraction]) -> Fraction:
     """Return for how many seconds the last frame is shown."""
     own = _own_duration(frame)
@@ -259,17 +262,15 @@ def _last_duration(stream: Any, frame: Any, intervals: deque[Fraction]) -> Fract
         return own
     if intervals:
         return sorted(intervals)[len(intervals) // 2]
-    return 1 / (stream.average_rate or USUAL_RATE)
+    return _usual_interval(stream)
 
 
 def _require_whole(path: Path, container: InputContainer, stream: Any, end: Fraction) -> None:
     """Refuse a file that was cut off."""
-    # Only these headers declare a length; elsewhere it is FFmpeg's guess.
-    if stream.duration is None or not (
-        container.format.name == "avi" or container.format.name.startswith("mov,")
-    ):
+    header = _header(container, stream)
+    if header is None:
         return
-    declared = ((stream.start_time or 0) + stream.duration) * stream.time_base - start_of(container)
+    declared = header[2] + (stream.start_time or 0) * stream.time_base - start_of(container)
     if declared - end > SHORT_AT_MOST:
         raise InputError(
             f"{path}: its picture ends at {float(end):.2f} s of {float(declared):.2f} s, as if cut off; "

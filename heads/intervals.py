@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from store.annotations import Interval
-
-PREDICTED_SUFFIX = " [chironomy]"
+from store.annotations.model import Interval
+from store.annotations.tiers import predicted_tier
 
 
 def clips_to_intervals(
@@ -15,7 +14,6 @@ def clips_to_intervals(
     present: NDArray[np.bool_],
     times: NDArray[np.float64],
     classes: Sequence[str],
-    background: str | None,
 ) -> list[Interval]:
     """Join neighbouring clips in which a class is present.
 
@@ -28,30 +26,24 @@ def clips_to_intervals(
     times : ndarray of float64, shape (clips, 2)
         Start and end of each clip in seconds.
     classes : sequence of str
-        Their names.
-    background : str or None
-        The class of clips without a gesture; it gets no interval.
+        Names of the first columns; those beyond (the background class) get no interval.
 
     Returns
     -------
     list of Interval
         On tiers ``GESTURE [chironomy]``, by class, then by time.
     """
-    intervals = []
-    for column, name in enumerate(classes):
-        if name == background:
-            continue
-        for first, last in _runs(present[:, column]):
-            intervals.append(
-                Interval(
-                    begin=float(times[first, 0]),
-                    end=float(times[last, 1]),
-                    tier=name + PREDICTED_SUFFIX,
-                    value=name,
-                    confidence=float(probability[first : last + 1, column].mean()),
-                )
-            )
-    return intervals
+    return [
+        Interval(
+            begin=float(times[first, 0]),
+            end=float(times[last, 1]),
+            tier=predicted_tier(name),
+            value=name,
+            confidence=float(probability[first : last + 1, column].mean()),
+        )
+        for column, name in enumerate(classes)
+        for first, last in _runs(present[:, column])
+    ]
 
 
 def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:

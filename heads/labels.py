@@ -10,7 +10,7 @@ from store.errors import InputError
 from store.features import Recording
 from store.matching import Matched
 from store.timeline import frame_labels, frames_within, to_clips
-from store.vocabulary import Vocabulary, class_members
+from store.vocabulary import Vocabulary
 
 BEYOND_AT_MOST = 0.5  # seconds: hand-set borders may pass the last frame a little
 
@@ -60,23 +60,21 @@ def label_clips(recording: Recording, matched: Matched, vocabulary: Vocabulary, 
     """
     frame_times = recording.read("frame_times")
     end = float(recording.attributes["frames_end"])
-    _check_within(matched, end, source, recording.id)
-    members = class_members(vocabulary)
-    columns = [
-        frame_labels(frame_times, end, [interval for gesture in gestures for interval in matched.gestures[gesture]])
-        for gestures in members.values()
-    ]
+    _check_within(matched.classes(vocabulary), end, source, recording.id)
+    columns = [frame_labels(frame_times, end, stretches) for stretches in matched.classes(vocabulary).values()]
     if vocabulary.background is not None:
         columns.append(~np.any(columns, axis=0))
     inside = frames_within(frame_times, end, matched.annotated)
     return Labels(frames=to_clips(np.column_stack(columns)), known=to_clips(inside).all(axis=1))
 
 
-def _check_within(matched: Matched, end: float, source: object, recording: str) -> None:
-    for gesture, intervals in matched.gestures.items():
-        for begin, stop in intervals:
+def _check_within(
+    classes: dict[str, list[tuple[float, float]]], end: float, source: object, recording: str
+) -> None:
+    for name, stretches in classes.items():
+        for begin, stop in stretches:
             if begin >= end or stop > end + BEYOND_AT_MOST:
                 raise InputError(
-                    f"{source}: {gesture} from {begin:.3f} to {stop:.3f} s lies beyond the end of the video "
+                    f"{source}: {name} from {begin:.3f} to {stop:.3f} s lies beyond the end of the video "
                     f"{recording} ({end:.3f} s); check that the file belongs to this video"
                 )

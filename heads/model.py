@@ -158,7 +158,7 @@ def load_model(folder: Path) -> GestureModel:
         if described["format_version"] > FORMAT_VERSION:
             raise InputError(f"{folder}: made by a newer chironomy; update this one")
         weights = load_file(folder / WEIGHTS)
-        vocabulary = Vocabulary.from_dict(described["vocabulary"])
+        vocabulary = Vocabulary.from_dict(described["vocabulary"], str(folder / DESCRIPTION))
         probe = LinearProbe(weights.pop(f"{_PROBE}weight"), weights.pop(f"{_PROBE}bias"))
         predictor: GestureNetwork | LinearProbe = probe
         if described["architecture"] is not None:

@@ -1,9 +1,9 @@
 """Gesture vocabularies: which gestures there are, and which classes a model tells apart.
 
-A vocabulary is a TOML file: `name`; `gestures`, a list; optionally `background`, the class of frames that show
-no other (the paper's "Normal play"); `[superclasses]`, name = list of gestures, which then are the classes
-(Table 4 of the paper); `[mirror]`, gesture = the gesture that it becomes in a flipped picture. `guitar-18`
-(Table 2) and `guitar-7` (Table 4) are built in.
+A vocabulary is a TOML file: `name`; `gestures`, a list; optionally `background`, the class of frames that
+show no other (the paper's "Normal play"); `[superclasses]`, name = list of gestures, which then are the
+classes (Table 4 of the paper); `[mirror]`, gesture = the gesture that it becomes in a flipped picture.
+`guitar-18` (Table 2) and `guitar-7` (Table 4) are built in.
 """
 
 import difflib
@@ -112,7 +112,9 @@ def load_vocabulary(name_or_path: str | Path) -> Vocabulary:
     else:
         path = Path(name_or_path)
         if not path.exists():
-            raise InputError(f"{path}: no such vocabulary; use {' or '.join(sorted(built_in))}, or name a TOML file")
+            raise InputError(
+                f"{path}: no such vocabulary; use {' or '.join(sorted(built_in))}, or name a TOML file"
+            )
         source, content = str(path), require_file(path).read_bytes()
     try:
         return Vocabulary.from_dict(tomllib.loads(content.decode("utf-8-sig")), source)
@@ -162,7 +164,9 @@ def _check_names(
         _refuse_repeated(members, f"superclasses.{name}")
         elsewhere = {canonical(gesture) for gesture in gestures} - {canonical(member) for member in members}
         if canonical(name) in elsewhere:
-            raise InputError(f"super-class {name!r} has the name of a gesture outside it; name it differently")
+            raise InputError(
+                f"super-class {name!r} has the name of a gesture outside it; name it differently"
+            )
 
 
 def _mirror(table: Mapping[str, Any], gestures: tuple[str, ...]) -> dict[str, str]:
@@ -183,7 +187,9 @@ def _known(names: tuple[str, ...], gestures: tuple[str, ...], where: str) -> tup
     spelling = {canonical(gesture): gesture for gesture in gestures}
     for name in names:
         if canonical(name) not in spelling:
-            raise InputError(f"{where}: {name!r} is not among the gestures{_hint(name, gestures)}; add or correct it")
+            raise InputError(
+                f"{where}: {name!r} is not among the gestures{_hint(name, gestures)}; add or correct it"
+            )
     return tuple(spelling[canonical(name)] for name in names)
 
 
@@ -210,7 +216,9 @@ def _name(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{where!r} must be given as text in quotes")
     if canonical(value) == ANNOTATED_TIER or is_predicted(value):
-        raise InputError(f"{where}: {value!r} has a meaning of its own in annotation files; name it differently")
+        raise InputError(
+            f"{where}: {value!r} has a meaning of its own in annotation files; name it differently"
+        )
     return " ".join(value.split())
 
 

@@ -1,0 +1,283 @@
+"""The command line: arguments in, one call down, result out."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich_argparse import RichHelpFormatter
+
+from store.errors import InputError
+
+Arguments = argparse.Namespace
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process if not given.
+
+    Returns
+    -------
+    int
+        Exit status: 0 done, 1 the input cannot be used, or stopped. Wrong arguments exit with 2.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except InputError as error:
+        print(f"chironomy: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("chironomy: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the output has closed it, as head does
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chironomy",
+        description="Labels expressive gestures in videos of music performances: learns from the part that "
+        "is annotated in ELAN and labels the rest.",
+        epilog="Start with: chironomy demo",
+        formatter_class=RichHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    for add in (_extract, _inspect, _annotations, _convert, _train, _evaluate, _label, _demo):
+        add(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, run: Callable[[Arguments], int | None], text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text, formatter_class=RichHelpFormatter)
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+def _extract(commands: Any) -> None:
+    parser = _command(commands, "extract", _run_extract, "Compute the features of videos, once, into a store.")
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the store; made if there is none")
+    _add_weights(parser, "auto")
+    parser.add_argument("--audio", type=Path, metavar="FILE", help="sound that replaces the video's own")
+    parser.add_argument("--name", metavar="ID", help="name of the recording (default: the file's, without ending)")
+    _add_device(parser)
+    parser.add_argument("--precision", choices=("float16", "float32"), default="float16", help="of what is stored")
+
+
+def _run_extract(arguments: Arguments) -> int:
+    if len(arguments.videos) > 1 and (arguments.name or arguments.audio):
+        arguments.parser.error("--name and --audio are for one video")
+    from extract.pipeline import Extractor
+    from extract.weights import load_backbone
+
+    backbone = load_backbone(arguments.weights)
+    extractor = Extractor(arguments.store, backbone, arguments.device, arguments.precision)
+    failed = False
+    for outcome in extractor.extract_all(arguments.videos, arguments.name, arguments.audio):
+        if outcome.error is None:
+            print(f"{outcome.video}: {outcome.recording} {outcome.status}, {outcome.clips} clips, {outcome.seconds:.1f} s")
+        else:
+            failed = True
+            print(f"chironomy: {outcome.error}", file=sys.stderr)
+    return int(failed)
+
+
+def _inspect(commands: Any) -> None:
+    parser = _command(commands, "inspect", _run_inspect, "Show what a store holds.")
+    parser.add_argument("store", type=Path, metavar="STORE")
+    parser.add_argument("--verify", action="store_true", help="read everything and check it")
+    _add_json(parser)
+
+
+def _run_inspect(arguments: Arguments) -> int:
+    from search.tables import show_store
+    from store.summary import inspect_store
+
+    summary = inspect_store(arguments.store, verify=arguments.verify)
+    _show(arguments, summary, show_store)
+    return int(any(recording["damage"] for recording in summary["recordings"].values()))
+
+
+def _annotations(commands: Any) -> None:
+    parser = _command(commands, "annotations", _run_annotations, "Show what annotation files hold.")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    _add_vocabulary(parser, required=False)
+    _add_json(parser)
+
+
+def _run_annotations(arguments: Arguments) -> None:
+    from search.tables import show_annotations
+    from store.matching import summarise
+    from store.vocabulary import load_vocabulary
+
+    vocabulary = load_vocabulary(arguments.vocabulary) if arguments.vocabulary else None
+    _show(arguments, {"files": [summarise(file, vocabulary) for file in arguments.files]}, show_annotations)
+
+
+def _convert(commands: Any) -> None:
+    parser = _command(commands, "convert", _run_convert, "Convert an annotation file; the endings say from what to what.")
+    parser.add_argument("file", type=Path, metavar="FILE", help=".eaf, .txt (tab-delimited) or .csv")
+    parser.add_argument("out", type=Path, metavar="OUT", help="likewise")
+
+
+def _run_convert(arguments: Arguments) -> None:
+    from store.annotations import convert
+
+    convert(arguments.file, arguments.out)
+    print(arguments.out)
+
+
+def _train(commands: Any) -> None:
+    parser = _command(commands, "train", _run_train, "Learn from the annotated part of a store's recordings.")
+    parser.add_argument("store", type=Path, metavar="STORE")
+    _add_annotation_paths(parser)
+    _add_vocabulary(parser, required=True)
+    parser.add_argument(
+        "--system",
+        choices=("probe", "sm", "sm+bb", "sm+bb+ts"),
+        default="sm+bb+ts",
+        help="single model (sm), with Dynamic Batch Balance (bb) and Temporal Smoothing (ts), or the linear probe",
+    )
+    parser.add_argument("--split", choices=("blocked", "random"), default="blocked", help="how clips are held out")
+    parser.add_argument("--tune", choices=("conv5", "fc"), default="conv5", help="the first layer that learns")
+    parser.add_argument("--epochs", type=_positive, metavar="N", help="at most")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
+    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder for the model")
+    _add_json(parser)
+
+
+def _run_train(arguments: Arguments) -> None:
+    from heads.training import Settings
+    from search.runs import train
+    from search.tables import show_training
+
+    given = {"tune": arguments.tune, "seed": arguments.seed}
+    if arguments.epochs is not None:
+        given["epochs"] = arguments.epochs
+    result = train(
+        arguments.store,
+        arguments.annotations,
+        arguments.vocabulary,
+        arguments.out,
+        system=arguments.system,
+        split=arguments.split,
+        settings=Settings(**given),
+    )
+    _show(arguments, result, show_training)
+
+
+def _evaluate(commands: Any) -> None:
+    parser = _command(
+        commands, "evaluate", _run_evaluate, "Score a model; of recordings it was trained on, only their test part."
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("store", type=Path, metavar="STORE")
+    _add_annotation_paths(parser)
+    _add_json(parser)
+
+
+def _run_evaluate(arguments: Arguments) -> None:
+    from search.runs import evaluate
+    from search.tables import show_evaluation
+
+    _show(arguments, evaluate(arguments.model, arguments.store, arguments.annotations), show_evaluation)
+
+
+def _label(commands: Any) -> None:
+    parser = _command(commands, "label", _run_label, "Label a video with a model, into an ELAN file, text or CSV.")
+    parser.add_argument("video", type=Path, metavar="VIDEO")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--store", type=Path, help="take the features from here, and keep new ones here")
+    parser.add_argument("--annotations", type=Path, metavar="EXISTING", help="file whose annotations are kept")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".eaf, .txt or .csv; added to if there")
+    _add_weights(parser, None)
+    _add_device(parser)
+    _add_json(parser)
+
+
+def _run_label(arguments: Arguments) -> None:
+    from heads.labelling import label
+    from search.tables import show_labelling
+
+    result = label(
+        arguments.video,
+        arguments.model,
+        arguments.out,
+        store=arguments.store,
+        annotations=arguments.annotations,
+        weights=arguments.weights,
+        device=arguments.device,
+    )
+    _show(arguments, result, show_labelling)
+
+
+def _demo(commands: Any) -> None:
+    parser = _command(commands, "demo", _run_demo, "Draw four short performances, learn from them and label them.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("chironomy-demo"), metavar="DIR")
+    parser.add_argument("--seconds", type=_positive, default=45, metavar="N", help="length of each (default 45)")
+
+
+def _run_demo(arguments: Arguments) -> None:
+    from demo.run import run_demo
+    from search.tables import show_demo
+
+    show_demo(run_demo(arguments.folder, arguments.seconds))
+
+
+def _add_annotation_paths(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--annotations",
+        nargs="+",
+        action="extend",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="annotation files, or folders of them; video-1.eaf belongs to the recording video-1",
+    )
+
+
+def _add_vocabulary(parser: argparse.ArgumentParser, required: bool) -> None:
+    parser.add_argument(
+        "--vocabulary", required=required, metavar="NAME|FILE", help="guitar-18, guitar-7, or a TOML file of your own"
+    )
+
+
+def _add_weights(parser: argparse.ArgumentParser, default: str | None) -> None:
+    parser.add_argument(
+        "--weights",
+        default=default,
+        metavar="auto|FILE|random:SEED",
+        help="of the backbone: a published file, or random ones to try things out",
+    )
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the backbone runs")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return value
+
+
+def _show(arguments: Arguments, result: Any, show: Callable[[Any], None]) -> None:
+    if arguments.json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        show(result)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

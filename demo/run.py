@@ -1,0 +1,138 @@
+"""The whole path on drawn performances: draw, extract, learn from a part, label the rest."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from demo.performances import draw_performances
+from extract.pipeline import Extractor
+from extract.weights import load_backbone
+from heads.clips import load_clips
+from heads.labelling import label
+from heads.labels import label_clips
+from heads.model import load_model
+from search.figures import timeline
+from search.runs import evaluate, train
+from store import annotations
+from store.annotations import Interval
+from store.annotations.media import media_for
+from store.annotations.tiers import ANNOTATED_TIER
+from store.errors import InputError
+from store.features import FeatureStore
+from store.matching import match
+from store.progress import progress
+
+WEIGHTS = "random:0"
+VOCABULARY = "guitar-7"
+
+
+def run_demo(folder: Path, seconds: float) -> dict[str, Any]:
+    """Draw four performances, annotate three and a half of them, learn, and label the last one.
+
+    Parameters
+    ----------
+    folder : Path
+        Where everything goes; made if there is none. What an earlier demo has extracted is used again.
+    seconds : float
+        Length of each performance.
+
+    Returns
+    -------
+    dict
+        JSON-ready: scores under both splits and on the half that was never annotated, and the files made.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to.
+    """
+    videos = _draw(folder, seconds)
+    partial = _annotate_in_part(folder, videos, seconds)
+    extractor = Extractor(folder / "features.zarr", load_backbone(WEIGHTS))
+    for video in videos:
+        extractor.extract(video)
+    scores = {}
+    for split in ("random", "blocked"):  # the model of the last one labels
+        model = folder / f"model-{split}"
+        trained = train(extractor.store, [partial], VOCABULARY, model, split=split)
+        scores[f"{split} split"] = trained["scores"]["test"]
+    unseen = _annotate_the_rest(folder, videos[-1], seconds)
+    scores["never annotated"] = evaluate(model, extractor.store, [unseen])["scores"]
+    labelled = folder / "labelled" / f"{videos[-1].stem}.eaf"
+    labelled.parent.mkdir(exist_ok=True)
+    label(videos[-1], model, labelled, store=extractor.store, annotations=partial / labelled.name)
+    return {
+        "scores": scores,
+        "untrained_backbone": True,
+        "files": {
+            "labelled ELAN": str(labelled),
+            "figure": str(_draw_figure(folder, model, extractor.store, videos[-1], seconds / 2)),
+            "model": str(model),
+            "videos": str(folder),
+        },
+    }
+
+
+def _draw(folder: Path, seconds: float) -> list[Path]:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}); name another folder") from error
+    with progress("drawing", None, "frames") as advance:
+        drawn = 0
+
+        def report(done: int, _total: int) -> None:
+            nonlocal drawn
+            advance(done - drawn)
+            drawn = done
+
+        return draw_performances(folder / "performances", seconds, report)
+
+
+def _annotate_in_part(folder: Path, videos: list[Path], seconds: float) -> Path:
+    """Copy the annotations as a researcher would have them: of the last video only the first half."""
+    partial = folder / "annotated"
+    partial.mkdir(exist_ok=True)
+    for video in videos:
+        _write_stretch(partial, video, 0, seconds / 2 if video == videos[-1] else seconds)
+    return partial
+
+
+def _annotate_the_rest(folder: Path, video: Path, seconds: float) -> Path:
+    """Copy the annotations of the half that nobody learned from, to score it."""
+    rest = folder / "rest"
+    rest.mkdir(exist_ok=True)
+    return _write_stretch(rest, video, seconds / 2, seconds)
+
+
+def _write_stretch(folder: Path, video: Path, begin: float, end: float) -> Path:
+    """Write an ELAN file with the annotations between two times, that stretch marked as annotated."""
+    complete = annotations.read(video.with_suffix(".eaf"))
+    inside = [
+        replace(each, begin=max(each.begin, begin), end=min(each.end, end))
+        for each in complete.intervals
+        if each.begin < end and each.end > begin
+    ]
+    out = folder / f"{video.stem}.eaf"
+    marked = Interval(begin, end, ANNOTATED_TIER)
+    annotations.write(out, [*inside, marked], media=[media_for(video, out)], tiers=complete.tiers)
+    return out
+
+
+def _draw_figure(folder: Path, model: Path, store: Path, video: Path, learned_until: float) -> Path:
+    loaded = load_model(model)
+    recording = FeatureStore(store)[video.stem]
+    truth = match(annotations.read(video.with_suffix(".eaf")), loaded.vocabulary)
+    labels = label_clips(recording, truth, loaded.vocabulary, video)
+    out = folder / f"{video.stem}.png"
+    timeline(
+        out,
+        f"{video.stem}: annotated up to the line, labelled by chironomy beyond it (untrained backbone)",
+        recording.read("times"),
+        loaded.vocabulary.classes,
+        labels.positive,
+        loaded.head.predict(load_clips([recording])),
+        loaded.head.thresholds,
+        learned_until,
+    )
+    return out

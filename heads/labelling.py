@@ -1,0 +1,102 @@
+"""The main job: a video and a model in, labelled gestures in ELAN out."""
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from extract.pipeline import Extractor
+from extract.weights import find_backbone
+from heads.clips import load_clips
+from heads.intervals import clips_to_intervals
+from heads.model import GestureModel, load_model
+from store.annotations import check_ending
+from store.annotations.model import Interval
+from store.annotations.predicted import base_for, write_predicted
+from store.errors import InputError
+from store.features import FeatureStore, Recording
+from store.files import require_file
+from store.vocabulary import class_members
+
+
+def label(
+    video: Path,
+    model: Path,
+    out: Path,
+    *,
+    store: Path | None = None,
+    annotations: Path | None = None,
+    weights: str | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Label a video and write the gestures found, beside what people have annotated.
+
+    Parameters
+    ----------
+    video : Path
+        The video. Its features are taken from the store if they are there, else extracted on the way.
+    model : Path
+        A trained model's folder.
+    out : Path
+        ``.eaf``, ``.txt`` or ``.csv``; a file that exists is labelled into.
+    store : Path, optional
+        A feature store to take from and add to; without it the features are not kept.
+    annotations : Path, optional
+        A file whose annotations are kept in `out`; may be `out` itself.
+    weights : str, optional
+        The backbone's weights file, where it is not found by itself.
+    device : {"auto", "cpu", "cuda"}
+        Where the backbone runs.
+
+    Returns
+    -------
+    dict
+        JSON-ready: the file, the number of clips, and intervals and seconds per gesture.
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used; `out` is then as it was.
+    """
+    require_file(video)
+    check_ending(out)
+    loaded = load_model(model)
+    base = base_for(annotations, out)
+    with ExitStack() as stack:
+        if store is None:
+            store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chironomy-"))) / "features"
+        recording = _features(video, loaded, model, store, weights, device)
+        intervals = predict_intervals(loaded, recording)
+        gestures = list(class_members(loaded.vocabulary))
+        write_predicted(base, out, video, intervals, gestures, f"chironomy, model {model.name}")
+        return {
+            "out": str(out),
+            "recording": recording.id,
+            "clips": recording.clips,
+            "untrained_backbone": loaded.spec.untrained,
+            "gestures": {gesture: _summarise(gesture, intervals) for gesture in gestures},
+        }
+
+
+def predict_intervals(model: GestureModel, recording: Recording) -> list[Interval]:
+    """Return the gestures that a model finds in a recording, in seconds of the video."""
+    probability = model.head.predict(load_clips([recording]))
+    classes = list(class_members(model.vocabulary))
+    return clips_to_intervals(probability, model.head.present(probability), recording.read("times"), classes)
+
+
+def _features(
+    video: Path, model: GestureModel, folder: Path, store: Path, weights: str | None, device: str
+) -> Recording:
+    if store.exists():
+        FeatureStore(store).require(model.spec, f"the model {folder} needs those; leave out --store or name another")
+    backbone = find_backbone(model.spec, store, weights)
+    extractor = Extractor(store, backbone, device, model.spec.precision)
+    if extractor.spec.differences(model.spec):
+        raise InputError(f"{folder}: made by a version of chironomy with other features; train it again")
+    return FeatureStore(store)[extractor.extract(video).recording]
+
+
+def _summarise(gesture: str, intervals: list[Interval]) -> dict[str, float]:
+    mine = [interval for interval in intervals if interval.value == gesture]
+    return {"intervals": len(mine), "seconds": round(sum(each.end - each.begin for each in mine), 3)}

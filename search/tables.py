@@ -1,0 +1,135 @@
+"""Results as tables for people; every score beside the baselines that it has to beat."""
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+UNTRAINED = "The backbone is untrained (random weights): these scores show that the path works, not how well it can."
+BASELINES = {
+    "macro_f1": "this model",
+    "probe_macro_f1": "linear probe",
+    "always_macro_f1": "every class always",
+    "chance_macro_f1": "by chance, as often as in training",
+}
+
+
+def show_training(result: dict[str, Any]) -> None:
+    """Print what `search.runs.train` returned."""
+    _show_notes(result)
+    trained, scores = result["training"], result["scores"]
+    epochs = f", best of {len(trained['history'])} epochs: {trained['best_epoch']}" if "history" in trained else ""
+    title = f"{result['system']} on {result['vocabulary']['name']}, {trained['split']} split{epochs}"
+    _print(_scores_table(title, {part: scores[part] for part in ("validation", "test")}))
+    _print(_classes_table("Test part, class by class", scores["test"], result["thresholds"]))
+    _show_untrained(result)
+    print(f"model: {result['model']}")
+
+
+def show_evaluation(result: dict[str, Any]) -> None:
+    """Print what `search.runs.evaluate` returned."""
+    _show_notes(result)
+    for recording, scored in result["scored"].items():
+        print(f"{recording}: {scored}")
+    _print(_scores_table(f"{result['system']} ({result['model']})", {"evaluation": result["scores"]}))
+    _print(_classes_table("Class by class", result["scores"], None))
+    _show_untrained(result)
+
+
+def show_labelling(result: dict[str, Any]) -> None:
+    """Print what `heads.labelling.label` returned."""
+    table = Table(title=f"{result['recording']}: {result['clips']} clips labelled", title_justify="left")
+    for column, justify in (("gesture", "left"), ("intervals", "right"), ("seconds", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for gesture, found in result["gestures"].items():
+        table.add_row(gesture, str(found["intervals"]), f"{found['seconds']:.1f}")
+    _print(table)
+    _show_untrained(result)
+    print(f"written: {result['out']}")
+
+
+def show_store(summary: dict[str, Any]) -> None:
+    """Print what `store.summary.inspect_store` returned."""
+    spec = summary["spec"]
+    print(f"{summary['store']}: {spec['backbone']} of {spec['kind']}, weights {spec['weights']}, {spec['precision']}")
+    table = Table()
+    for column in ("recording", "clips", "sound", "seconds", "frames/s", "source", "verified" if summary["verified"] else ""):
+        table.add_column(column, justify="right" if column in ("clips", "seconds", "frames/s") else "left")
+    for name, recording in summary["recordings"].items():
+        verified = "" if not summary["verified"] else (recording["damage"] or "yes")
+        table.add_row(
+            name,
+            str(recording["clips"]),
+            "yes" if recording["sound"] else "no",
+            f"{recording['duration']:.2f}",
+            f"{recording['frame_rate']:.2f}",
+            recording["source_name"],
+            verified,
+        )
+    _print(table)
+
+
+def show_annotations(summary: dict[str, Any]) -> None:
+    """Print what `store.matching.summarise` returned for each file."""
+    for file in summary["files"]:
+        table = Table(title=file["file"], title_justify="left")
+        for column in ("tier", "annotations", "seconds", "first", "last"):
+            table.add_column(column, justify="left" if column == "tier" else "right")
+        for tier in file["tiers"]:
+            ends = ("" if tier[key] is None else f"{tier[key]:.3f}" for key in ("first", "last"))
+            table.add_row(tier["name"], str(tier["count"]), f"{tier['seconds']:.3f}", *ends)
+        _print(table)
+        for media in file["media"]:
+            print(f"media: {media['relative_url'] or media['url']}")
+        if "vocabulary" in file:
+            counts = (f"{name} {found['count']} ({found['seconds']:.1f} s)" for name, found in file["gestures"].items())
+            print(f"as {file['vocabulary']}: {', '.join(counts)}")
+            print(f"left alone: {', '.join(file['ignored']) or 'nothing'}")
+            for found, meant in file["near_misses"].items():
+                print(f"{found!r} is not in the vocabulary; did you mean {meant!r}?")
+
+
+def show_demo(result: dict[str, Any]) -> None:
+    """Print what `demo.run.run_demo` returned."""
+    _print(_scores_table("macro-F1 on four drawn performances", result["scores"]))
+    _show_untrained(result)
+    print("A random split flatters: clips next to each other look alike. Believe the blocked one.")
+    for name, path in result["files"].items():
+        print(f"{name + ':':<14} {path}")
+
+
+def _scores_table(title: str, parts: dict[str, dict[str, Any]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("macro-F1")
+    for part, scores in parts.items():
+        table.add_column(f"{part} ({scores['clips']} clips)", justify="right")
+    for key, name in BASELINES.items():
+        table.add_row(name, *(f"{scores[key]:.2f}" for scores in parts.values()))
+    return table
+
+
+def _classes_table(title: str, scores: dict[str, Any], thresholds: dict[str, float] | None) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("class")
+    for column in ("clips", "precision", "recall", "F1", *(["threshold"] if thresholds else [])):
+        table.add_column(column, justify="right")
+    for name, row in scores["classes"].items():
+        cells = [str(row["support"]), *(f"{row[key]:.2f}" for key in ("precision", "recall", "f1"))]
+        table.add_row(name, *cells, *([f"{thresholds[name]:.3f}"] if thresholds else []))
+    return table
+
+
+def _show_notes(result: dict[str, Any]) -> None:
+    for note in result["notes"]:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _show_untrained(result: dict[str, Any]) -> None:
+    if result["untrained_backbone"]:
+        print(UNTRAINED)
+
+
+def _print(table: Table) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(table)

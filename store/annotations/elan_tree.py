@@ -1,0 +1,175 @@
+"""The XML tree of an ELAN file: parsed safely, and changed without disturbing its layout.
+
+ELAN indents by four spaces. lxml keeps that white space as the text before and after elements, so every
+insertion and removal here hands it on; what is put in and taken out again leaves the bytes as they were.
+"""
+
+import re
+import uuid
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from store.errors import InputError
+from store.files import require_file
+
+_MAX_BYTES = 256 * 2**20
+_INDENT = "    "
+
+# The order that the schema demands of the document's children.
+_ORDER = (
+    *("LICENSE", "HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "LOCALE", "LANGUAGE", "CONSTRAINT"),
+    *("CONTROLLED_VOCABULARY", "LEXICON_REF", "REF_LINK_SET", "EXTERNAL_REF"),
+)
+
+# Characters that XML 1.0 cannot hold, not even escaped.
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# What ELAN writes for a new file.
+_NEW_DOCUMENT = """\
+<ANNOTATION_DOCUMENT AUTHOR="" DATE="{date}" FORMAT="3.0" VERSION="3.0" \
+xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" \
+xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">
+    <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">
+        <PROPERTY NAME="URN">urn:nl-mpi-tools-elan-eaf:{uuid}</PROPERTY>
+        <PROPERTY NAME="lastUsedAnnotationId">0</PROPERTY>
+    </HEADER>
+    <TIME_ORDER/>
+    <LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="default-lt" TIME_ALIGNABLE="true"/>
+    <LOCALE COUNTRY_CODE="US" LANGUAGE_CODE="en"/>
+    <CONSTRAINT DESCRIPTION="Time subdivision of parent annotation's time interval, no time gaps allowed \
+within this interval" STEREOTYPE="Time_Subdivision"/>
+    <CONSTRAINT DESCRIPTION="Symbolic subdivision of a parent annotation. Annotations refering to the same \
+parent are ordered" STEREOTYPE="Symbolic_Subdivision"/>
+    <CONSTRAINT DESCRIPTION="1-1 association with a parent annotation" STEREOTYPE="Symbolic_Association"/>
+    <CONSTRAINT DESCRIPTION="Time alignable annotations within the parent annotation's time interval, gaps \
+are allowed" STEREOTYPE="Included_In"/>
+</ANNOTATION_DOCUMENT>
+"""
+
+
+def parse(path: Path) -> tuple[Any, bytes]:
+    """Return the root of an ELAN file, and the file's bytes.
+
+    Raises
+    ------
+    InputError
+        If it is missing, too large, not XML, not ELAN's, or has a document type declaration (which ELAN
+        never writes, and which could make a parser read other files or fill the memory).
+    """
+    if require_file(path).stat().st_size > _MAX_BYTES:
+        raise InputError(
+            f"{path}: larger than {_MAX_BYTES // 2**20} MiB, which no ELAN file is; name another file"
+        )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(content, parser)
+    except etree.XMLSyntaxError as error:
+        what = " ".join((error.msg or "").split())
+        raise InputError(f"{path}: not a readable ELAN file ({what}); save it again with ELAN") from None
+    if root.getroottree().docinfo.doctype:
+        raise InputError(f"{path}: has a DOCTYPE, which no ELAN file has; save it again with ELAN")
+    if root.tag != "ANNOTATION_DOCUMENT":
+        raise InputError(f"{path}: XML, but not an ELAN file (<{root.tag!s}>); name an .eaf file")
+    for tag in ("HEADER", "TIME_ORDER"):
+        if root.find(tag) is None:
+            raise InputError(f"{path}: an ELAN file without {tag}; save it again with ELAN")
+    return root, content
+
+
+def new_root() -> Any:
+    """Return the root of a new document (EAF 3.0) with a name (URN) of its own."""
+    date = datetime.now().astimezone().isoformat(timespec="seconds")
+    return etree.fromstring(_NEW_DOCUMENT.format(date=date, uuid=uuid.uuid4()))
+
+
+def serialise(root: Any) -> bytes:
+    """Return the document as UTF-8, declared as ELAN declares it."""
+    body = etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=False)
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + body + b"\n"
+
+
+def xml_text(text: str) -> str:
+    """Return text with what XML cannot hold (control characters) replaced by the replacement sign."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def insert(parent: Any, element: Any, before: Any, depth: int) -> None:
+    """Insert an element on a line of its own.
+
+    Parameters
+    ----------
+    parent, element : lxml element
+        Where to insert, and what.
+    before : lxml element or None
+        The child of `parent` to come next; None to append.
+    depth : int
+        How far `element` is indented, in steps of four spaces.
+    """
+    line = "\n" + _INDENT * depth
+    etree.indent(element, space=_INDENT, level=depth)
+    if before is not None:
+        element.tail = line
+        before.addprevious(element)
+        return
+    element.tail = "\n" + _INDENT * (depth - 1)
+    last = next(parent.iterchildren(reversed=True), None)  # len() counts the children each time
+    if last is not None:
+        last.tail = line
+    else:
+        parent.text = line
+    parent.append(element)
+
+
+def insert_in_order(root: Any, element: Any) -> None:
+    """Insert a child of the document where the schema wants it, after those of its kind."""
+    rank = _ORDER.index(element.tag)
+    later = (child for child in root if child.tag in _ORDER and _ORDER.index(child.tag) > rank)
+    insert(root, element, next(later, None), depth=1)
+
+
+def remove(element: Any) -> None:
+    """Remove an element and its line."""
+    parent, previous = element.getparent(), element.getprevious()
+    if element.getnext() is None:
+        if previous is not None:
+            previous.tail = element.tail
+        else:
+            parent.text = None
+    parent.remove(element)
+
+
+def highest_number(root: Any, prefix: str) -> int:
+    """Return the highest number in ids such as ``a12``, whatever they identify; 0 if there is none."""
+    pattern = re.compile(re.escape(prefix) + "([0-9]{1,12})")
+    matches = (pattern.fullmatch(value) for element in root.iter("*") for value in element.attrib.values())
+    return max((int(match[1]) for match in matches if match), default=0)
+
+
+def linguistic_type(root: Any, name: str) -> str:
+    """Return a type of that name for tiers with time and without parent; add it if there is none.
+
+    Where a different kind of type has the name, a number is put behind it.
+    """
+    types = {element.get("LINGUISTIC_TYPE_ID"): element for element in root.iterfind("LINGUISTIC_TYPE")}
+    candidate, number = name, 1
+    while candidate in types and not _is_plain(types[candidate]):
+        number += 1
+        candidate = f"{name} {number}"
+    if candidate not in types:
+        element = etree.Element(
+            "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID=candidate, TIME_ALIGNABLE="true"
+        )
+        insert_in_order(root, element)
+    return candidate
+
+
+def _is_plain(element: Any) -> bool:
+    dependent = element.get("CONSTRAINTS") or element.get("CONTROLLED_VOCABULARY_REF")
+    return not dependent and element.get("TIME_ALIGNABLE") in ("true", "1")
