@@ -33,7 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"chironomy: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("chironomy: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        print(
+            "chironomy: stopped; what was finished is kept, the same command goes on from there",
+            file=sys.stderr,
+        )
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has closed it, as head does
     return 1
@@ -81,7 +84,9 @@ def _run_extract(arguments: Arguments) -> int:
     failed = False
     for outcome in extractor.extract_all(arguments.videos, arguments.name, arguments.audio):
         if outcome.error is None:
-            print(f"{outcome.video}: {outcome.recording} {outcome.status}, {outcome.clips} clips, {outcome.seconds:.1f} s")
+            print(
+                f"{outcome.video}: {outcome.recording} {outcome.status}, {outcome.clips} clips, {outcome.seconds:.1f} s"
+            )
         else:
             failed = True
             print(f"chironomy: {outcome.error}", file=sys.stderr)
@@ -121,7 +126,9 @@ def _run_annotations(arguments: Arguments) -> None:
 
 
 def _convert(commands: Any) -> None:
-    parser = _command(commands, "convert", _run_convert, "Convert an annotation file; the endings say from what to what.")
+    parser = _command(
+        commands, "convert", _run_convert, "Convert an annotation file; the endings say from what to what."
+    )
     parser.add_argument("file", type=Path, metavar="FILE", help=".eaf, .txt (tab-delimited) or .csv")
     parser.add_argument("out", type=Path, metavar="OUT", help="likewise")
 
@@ -174,7 +181,10 @@ def _run_train(arguments: Arguments) -> None:
 
 def _evaluate(commands: Any) -> None:
     parser = _command(
-        commands, "evaluate", _run_evaluate, "Score a model; of recordings it was trained on, only their test part."
+        commands,
+        "evaluate",
+        _run_evaluate,
+        "Score a model; of recordings it was trained on, only their test part.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("store", type=Path, metavar="STORE")
@@ -244,7 +254,10 @@ def _add_annotation_paths(parser: argparse.ArgumentParser) -> None:
 
 def _add_vocabulary(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument(
-        "--vocabulary", required=required, metavar="NAME|FILE", help="guitar-18, guitar-7, or a TOML file of your own"
+        "--vocabulary",
+        required=required,
+        metavar="NAME|FILE",
+        help="guitar-18, guitar-7, or a TOML file of your own",
     )
 
 

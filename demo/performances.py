@@ -38,9 +38,7 @@ _LOOKS = {
         y=8,
     ),
     3: Look((142, 96, 68), (34, 28, 30), (46, 112, 110), (56, 50, 48), (178, 92, 44), zoom=1.08, x=-8, y=20),
-    4: Look(
-        (206, 156, 118), (150, 148, 150), (232, 226, 210), (38, 40, 48), (156, 74, 38), zoom=1.02, x=4, y=8
-    ),
+    4: Look((206, 156, 118), (150, 148, 150), (232, 226, 210), (38, 40, 48), (156, 74, 38), zoom=1.02, x=4, y=8),
 }
 
 
@@ -144,9 +142,7 @@ def _silhouette(colour: Colour, size: float) -> Image.Image:
     return person.filter(ImageFilter.GaussianBlur(4))
 
 
-def draw_performances(
-    folder: Path, seconds: float, progress: Callable[[int, int], None] | None = None
-) -> list[Path]:
+def draw_performances(folder: Path, seconds: float, progress: Callable[[int, int], None] | None = None) -> list[Path]:
     """Draw the four performances: always the same ones, whatever was drawn before.
 
     Writes ``performance-N.mp4`` (320 x 240, 25 frames a second, H.264, AAC mono 44.1 kHz) and
@@ -194,9 +190,7 @@ def draw_performances(
             videos.append(video)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise InputError(
-            f"{folder}: cannot be written to ({reason}); free or choose another place"
-        ) from error
+        raise InputError(f"{folder}: cannot be written to ({reason}); free or choose another place") from error
     return videos
 
 

@@ -151,9 +151,7 @@ def _typical_slots(gesture: str, performance: int) -> float:
     return float(np.clip(0.6 * frames / occurrences, 22, 80)) if frames else np.inf
 
 
-def _layout(
-    normal: float, debts: dict[str, float], rng: np.random.Generator
-) -> tuple[np.ndarray, list[_Event]]:
+def _layout(normal: float, debts: dict[str, float], rng: np.random.Generator) -> tuple[np.ndarray, list[_Event]]:
     """Divide a section into two expressive stretches and two calm ones, in turn.
 
     The calm ones are normal play, and minimal movement where there is some. Returns which slots are free
@@ -176,9 +174,7 @@ def _layout(
     return free, events
 
 
-def _place(
-    gesture: str, slots: int, free: np.ndarray, events: list[_Event], rng: np.random.Generator
-) -> int | None:
+def _place(gesture: str, slots: int, free: np.ndarray, events: list[_Event], rng: np.random.Generator) -> int | None:
     """Draw where an event of that many slots begins, or None where it fits nowhere."""
     blocked = free < (1 if gesture in ("Eyes closed", "Frowning") else 2)
     attraction = np.zeros(_SECTION_SLOTS)

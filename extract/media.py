@@ -112,13 +112,10 @@ def decode(path: Path, container: InputContainer, stream: Any) -> Iterator[Any]:
         yield from decoded
     if damaged > DAMAGED_AT_MOST * packets:
         raise InputError(
-            f"{path}: {damaged} of {packets} parts of its {stream.type} are damaged; "
-            "copy it again from its source"
+            f"{path}: {damaged} of {packets} parts of its {stream.type} are damaged; copy it again from its source"
         )
     if damaged:
-        _log.warning(
-            "%s: %d of %d parts of its %s are damaged and left out", path, damaged, packets, stream.type
-        )
+        _log.warning("%s: %d of %d parts of its %s are damaged and left out", path, damaged, packets, stream.type)
 
 
 def _reason(error: Exception) -> str:

@@ -96,7 +96,8 @@ def fold_batch_norm(network: R3D34) -> R3D34:
             block.conv1, block.bn1 = fuse_conv_bn_eval(block.conv1, block.bn1), nn.Identity()  # type: ignore[assignment]
             block.conv2, block.bn2 = fuse_conv_bn_eval(block.conv2, block.bn2), nn.Identity()  # type: ignore[assignment]
             if isinstance(block.downsample, nn.Sequential):
-                block.downsample = fuse_conv_bn_eval(block.downsample[0], block.downsample[1])
+                convolution, norm = block.downsample
+                block.downsample = fuse_conv_bn_eval(convolution, norm)  # type: ignore[type-var, arg-type]
     return network
 
 

@@ -19,9 +19,7 @@ from store.errors import InputError
 # Both make the result the same on every processor; bilinear looks at the whole area a pixel shrinks from.
 SCALING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 RESIZES = ("crop", "squash")
-BACK_AT_MOST = (
-    1  # seconds that a frame's time may lie before its predecessor's and still count as a stray one
-)
+BACK_AT_MOST = 1  # seconds that a frame's time may lie before its predecessor's and still count as a stray one
 STRAY_AT_MOST = 0.1  # of the frames
 USUAL_RATE = Fraction(25)  # frames a second, where nothing in the file says
 RECENT = 999  # frames from which the usual interval is taken

@@ -152,7 +152,9 @@ def find_backbone(spec: Spec, store: Path | None, weights: str | None) -> Backbo
     if weights is not None:
         backbone = load_backbone(weights)
         if backbone.sha256 != spec.weights_sha256:
-            raise InputError(f"{weights}: not the weights that were used, {_wanted(spec)}; give that file with --weights")
+            raise InputError(
+                f"{weights}: not the weights that were used, {_wanted(spec)}; give that file with --weights"
+            )
         return backbone
     folders = [cache_folder(), *([store, store.parent] if store else [])]
     for folder in folders:

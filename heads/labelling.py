@@ -12,10 +12,10 @@ from heads.intervals import clips_to_intervals
 from heads.model import GestureModel, load_model
 from store.annotations import check_ending
 from store.annotations.model import Interval
-from store.annotations.predicted import base_for, write_predicted
 from store.errors import InputError
 from store.features import FeatureStore, Recording
 from store.files import require_file
+from store.predicted import base_for, write_predicted
 from store.vocabulary import class_members
 
 

@@ -65,12 +65,11 @@ def label_clips(recording: Recording, matched: Matched, vocabulary: Vocabulary, 
     if vocabulary.background is not None:
         columns.append(~np.any(columns, axis=0))
     inside = frames_within(frame_times, end, matched.annotated)
-    return Labels(frames=to_clips(np.column_stack(columns)), known=to_clips(inside).all(axis=1))
+    known = np.asarray(to_clips(inside).all(axis=1))
+    return Labels(frames=to_clips(np.column_stack(columns)), known=known)
 
 
-def _check_within(
-    classes: dict[str, list[tuple[float, float]]], end: float, source: object, recording: str
-) -> None:
+def _check_within(classes: dict[str, list[tuple[float, float]]], end: float, source: object, recording: str) -> None:
     for name, stretches in classes.items():
         for begin, stop in stretches:
             if begin >= end or stop > end + BEYOND_AT_MOST:

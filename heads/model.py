@@ -162,7 +162,9 @@ def load_model(folder: Path) -> GestureModel:
         probe = LinearProbe(weights.pop(f"{_PROBE}weight"), weights.pop(f"{_PROBE}bias"))
         predictor: GestureNetwork | LinearProbe = probe
         if described["architecture"] is not None:
-            architecture = Architecture(**{**described["architecture"], "widths": tuple(described["architecture"]["widths"])})
+            architecture = Architecture(
+                **{**described["architecture"], "widths": tuple(described["architecture"]["widths"])}
+            )
             predictor = GestureNetwork.from_weights(weights, architecture)
         return GestureModel(
             system=described["system"],

@@ -51,7 +51,10 @@ class GestureNetwork(nn.Module):
         layers: list[nn.Module] = []
         width_in = outputs
         for width in architecture.widths:
-            layers += [nn.Linear(width_in, width), nn.ReLU(), nn.Dropout(architecture.dropout)]
+            hidden = nn.Linear(width_in, width)
+            nn.init.kaiming_normal_(hidden.weight, nonlinearity="relu")  # torch's own shrinks the signal by layer
+            nn.init.zeros_(hidden.bias)
+            layers += [hidden, nn.ReLU(), nn.Dropout(architecture.dropout)]
             width_in = width
         self.classifier = nn.Sequential(*layers, nn.Linear(width_in, architecture.classes))
 
@@ -72,7 +75,10 @@ class GestureNetwork(nn.Module):
     @classmethod
     def from_weights(cls, weights: dict[str, NDArray[np.float32]], architecture: Architecture) -> "GestureNetwork":
         """Return the network whose `weights` were saved, in evaluation mode."""
-        network = cls({name: value for name, value in weights.items() if name.startswith(("layer4.", "fc."))}, architecture)
+        network = cls(
+            {name: value for name, value in weights.items() if name.startswith(("layer4.", "fc."))},
+            architecture,
+        )
         classifier = {
             name.removeprefix("classifier."): torch.from_numpy(value)
             for name, value in weights.items()

@@ -157,7 +157,10 @@ def train_network(
             value = score(labels.positive[validation], inputs.probabilities(validation))
             history.append(Epoch(loss, value))
             if best == 0 or value > history[best - 1].score:
-                best, best_weights = number, {name: tensor.clone() for name, tensor in network.state_dict().items()}
+                best, best_weights = (
+                    number,
+                    {name: tensor.clone() for name, tensor in network.state_dict().items()},
+                )
             advance(1, note=f"loss {loss:.3f}, validation F1 {value:.2f} (best {history[best - 1].score:.2f})")
             if number - best >= settings.patience:
                 break
@@ -224,9 +227,7 @@ class _Inputs:
 class _Learner:
     """The optimiser's side of training."""
 
-    def __init__(
-        self, network: GestureNetwork, inputs: _Inputs, system: System, settings: Settings, labels: Labels
-    ):
+    def __init__(self, network: GestureNetwork, inputs: _Inputs, system: System, settings: Settings, labels: Labels):
         self._network, self._inputs, self._batch = network, inputs, settings.batch
         self._loss = dynamic_batch_balance if system.balance else mean_squared_error
         self._positive = torch.from_numpy(labels.positive)

@@ -1,106 +1,30 @@
 """Training and evaluation runs: a store and annotations in, a model and its scores out."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.clips import Clips, load_clips
-from heads.labels import Labels, label_clips
 from heads.metrics import always_f1, chance_f1, macro_f1, precision_recall_f1
 from heads.model import GestureModel, Head, check_destination, load_model
 from heads.network import Architecture
 from heads.probe import fit_probe
 from heads.training import SYSTEMS, Settings, train_network
 from search import splits
+from search.data import Data, load_data
 from search.splits import Split
 from search.thresholds import best_f1
-from store import annotations
 from store.errors import InputError
-from store.features import FeatureStore, Recording
-from store.matching import match
+from store.features import FeatureStore
 from store.progress import progress
-from store.spec import Spec
-from store.vocabulary import Vocabulary, load_vocabulary
+from store.vocabulary import load_vocabulary
 
 PROBE = "probe"
 SYSTEM_NAMES = (PROBE, *SYSTEMS)
 SPLITS = ("blocked", "random")
-
-
-@dataclass(frozen=True)
-class Data:
-    """Annotated recordings of a store, their clips in one sequence.
-
-    Parameters
-    ----------
-    recordings : tuple of Recording
-        In the order of the clips.
-    sources : tuple of Path
-        Their annotation files.
-    clips : Clips
-        All clips.
-    labels : Labels
-        Of the same clips.
-    times : ndarray of float64, shape (clips, 2)
-        Start and end in seconds.
-    notes : tuple of str
-        What a user should know of the annotations: tiers left alone, files without a recording.
-    """
-
-    recordings: tuple[Recording, ...]
-    sources: tuple[Path, ...]
-    clips: Clips
-    labels: Labels
-    times: NDArray[np.float64]
-    notes: tuple[str, ...]
-
-
-def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary) -> Data:
-    """Bring the recordings of a store together with their annotation files.
-
-    Parameters
-    ----------
-    store : FeatureStore
-        Where the features are.
-    paths : sequence of Path
-        Annotation files, or folders of them; a file belongs to the recording of its stem.
-    vocabulary : Vocabulary
-        The classes.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be used, or none belongs to a recording of the store.
-    """
-    files = annotations.find(paths)
-    notes = [f"{path}: the store has no recording {stem}; not used" for stem, path in files.items() if stem not in store]
-    found = {stem: path for stem, path in sorted(files.items()) if stem in store}
-    if not found:
-        raise InputError(
-            f"{store.path}: none of its recordings ({', '.join(store.ids) or 'none'}) has an annotation file of the "
-            f"same name among {', '.join(str(path) for path in paths)}; extract the video or rename the file"
-        )
-    recordings, labels = [], []
-    for stem, path in found.items():
-        matched = match(annotations.read(path), vocabulary, stem)
-        recordings.append(store[stem])
-        labels.append(label_clips(store[stem], matched, vocabulary, path))
-        notes += describe_matching(path, matched)
-    return Data(
-        recordings=tuple(recordings),
-        sources=tuple(found.values()),
-        clips=load_clips(recordings),
-        labels=Labels(
-            frames=np.concatenate([each.frames for each in labels]),
-            known=np.concatenate([each.known for each in labels]),
-        ),
-        times=np.concatenate([recording.read("times") for recording in recordings]),
-        notes=tuple(notes),
-    )
 
 
 def train(
@@ -173,7 +97,11 @@ def train(
     }
     model = replace(model, scores=scores, training=model.training | {"frequency": frequency.tolist()})
     model.save(out)
-    return model.describe() | {"model": str(out), "untrained_backbone": opened.spec.untrained, "notes": list(data.notes)}
+    return model.describe() | {
+        "model": str(out),
+        "untrained_backbone": opened.spec.untrained,
+        "notes": list(data.notes),
+    }
 
 
 def evaluate(model: Path, store: Path, annotation_paths: Sequence[Path]) -> dict[str, Any]:
@@ -324,12 +252,3 @@ def _to_ranges(index: NDArray[np.intp]) -> list[list[int]]:
 def _from_ranges(ranges: list[list[int]]) -> NDArray[np.intp]:
     pieces = [np.arange(first, stop) for first, stop in ranges]
     return np.concatenate(pieces) if pieces else np.empty(0, np.intp)
-
-
-def describe_matching(path: Path, matched: Any) -> list[str]:
-    """Return in words which tiers of a file were left alone, near misses pointed out."""
-    notes = []
-    if matched.ignored:
-        notes.append(f"{path}: left alone: {', '.join(matched.ignored)}")
-    notes += [f"{path}: {found!r} is not in the vocabulary; did you mean {meant!r}?" for found, meant in matched.near_misses.items()]
-    return notes

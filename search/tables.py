@@ -52,9 +52,17 @@ def show_labelling(result: dict[str, Any]) -> None:
 def show_store(summary: dict[str, Any]) -> None:
     """Print what `store.summary.inspect_store` returned."""
     spec = summary["spec"]
-    print(f"{summary['store']}: {spec['backbone']} of {spec['kind']}, weights {spec['weights']}, {spec['precision']}")
+    print(f"{summary['store']}: {spec['backbone']}, weights {spec['weights']} ({spec['kind']}), {spec['precision']}")
     table = Table()
-    for column in ("recording", "clips", "sound", "seconds", "frames/s", "source", "verified" if summary["verified"] else ""):
+    for column in (
+        "recording",
+        "clips",
+        "sound",
+        "seconds",
+        "frames/s",
+        "source",
+        "verified" if summary["verified"] else "",
+    ):
         table.add_column(column, justify="right" if column in ("clips", "seconds", "frames/s") else "left")
     for name, recording in summary["recordings"].items():
         verified = "" if not summary["verified"] else (recording["damage"] or "yes")

@@ -85,7 +85,7 @@ def match(file: AnnotationFile, vocabulary: Vocabulary, recording: str | None = 
         lists what was found and what was expected.
     """
     names = _names(vocabulary)
-    annotated = _annotated(file)
+    annotated = annotated_stretches(file)
     counted: dict[str, list[Stretch]] = {name: [] for name in names.values()}
     unmatched = []
     for interval in _truth(file, annotated or []):
@@ -174,9 +174,7 @@ def _describe_match(matched: Matched) -> dict[str, Any]:
     direct = {name: stretches for name, stretches in matched.superclasses.items() if stretches}
     extents = {name: _extent(stretches) for name, stretches in {**matched.gestures, **direct}.items()}
     return {
-        "gestures": {
-            name: {key: extent[key] for key in ("count", "seconds")} for name, extent in extents.items()
-        },
+        "gestures": {name: {key: extent[key] for key in ("count", "seconds")} for name, extent in extents.items()},
         "annotated": matched.annotated,
         "ignored": matched.ignored,
         "near_misses": matched.near_misses,
@@ -201,7 +199,7 @@ def _names(vocabulary: Vocabulary) -> dict[str, str]:
     return {canonical(name): name for name in (*background, *vocabulary.superclasses, *vocabulary.gestures)}
 
 
-def _annotated(file: AnnotationFile) -> list[Stretch] | None:
+def annotated_stretches(file: AnnotationFile) -> list[Stretch] | None:
     """Return the annotated stretches in the file's time, merged; None if no tier marks them."""
     if not any(canonical(tier) == ANNOTATED_TIER for tier in file.tiers):
         return None

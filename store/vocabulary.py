@@ -112,9 +112,7 @@ def load_vocabulary(name_or_path: str | Path) -> Vocabulary:
     else:
         path = Path(name_or_path)
         if not path.exists():
-            raise InputError(
-                f"{path}: no such vocabulary; use {' or '.join(sorted(built_in))}, or name a TOML file"
-            )
+            raise InputError(f"{path}: no such vocabulary; use {' or '.join(sorted(built_in))}, or name a TOML file")
         source, content = str(path), require_file(path).read_bytes()
     try:
         return Vocabulary.from_dict(tomllib.loads(content.decode("utf-8-sig")), source)
@@ -152,9 +150,7 @@ def _checked(content: Mapping[str, Any]) -> Vocabulary:
     return Vocabulary(name, gestures, background, superclasses, _mirror(_table(content, "mirror"), gestures))
 
 
-def _check_names(
-    gestures: tuple[str, ...], superclasses: dict[str, tuple[str, ...]], background: str | None
-) -> None:
+def _check_names(gestures: tuple[str, ...], superclasses: dict[str, tuple[str, ...]], background: str | None) -> None:
     _refuse_repeated(gestures, "gestures")
     _refuse_repeated(tuple(superclasses), "superclasses")
     taken = {canonical(name) for name in (*gestures, *superclasses)}
@@ -164,9 +160,7 @@ def _check_names(
         _refuse_repeated(members, f"superclasses.{name}")
         elsewhere = {canonical(gesture) for gesture in gestures} - {canonical(member) for member in members}
         if canonical(name) in elsewhere:
-            raise InputError(
-                f"super-class {name!r} has the name of a gesture outside it; name it differently"
-            )
+            raise InputError(f"super-class {name!r} has the name of a gesture outside it; name it differently")
 
 
 def _mirror(table: Mapping[str, Any], gestures: tuple[str, ...]) -> dict[str, str]:
@@ -187,9 +181,7 @@ def _known(names: tuple[str, ...], gestures: tuple[str, ...], where: str) -> tup
     spelling = {canonical(gesture): gesture for gesture in gestures}
     for name in names:
         if canonical(name) not in spelling:
-            raise InputError(
-                f"{where}: {name!r} is not among the gestures{_hint(name, gestures)}; add or correct it"
-            )
+            raise InputError(f"{where}: {name!r} is not among the gestures{_hint(name, gestures)}; add or correct it")
     return tuple(spelling[canonical(name)] for name in names)
 
 
@@ -216,9 +208,7 @@ def _name(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{where!r} must be given as text in quotes")
     if canonical(value) == ANNOTATED_TIER or is_predicted(value):
-        raise InputError(
-            f"{where}: {value!r} has a meaning of its own in annotation files; name it differently"
-        )
+        raise InputError(f"{where}: {value!r} has a meaning of its own in annotation files; name it differently")
     return " ".join(value.split())
 
 

@@ -146,9 +146,7 @@ def test_parameters_stand_in_the_spec():
 
 def test_import_is_light():
     script = "import sys, extract.audio; print(sorted({'librosa', 'scipy', 'torch'} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -208,11 +206,7 @@ def encode(
         step = stream.codec_context.frame_size or 1024
         for first in range(0, len(sound), step):
             block = sound[None, first : first + step]
-            block = (
-                block.astype(np.float32)
-                if kind.startswith("flt")
-                else np.rint(block * 32767).astype(np.int16)
-            )
+            block = block.astype(np.float32) if kind.startswith("flt") else np.rint(block * 32767).astype(np.int16)
             frame = av.AudioFrame.from_ndarray(block, format=kind, layout="mono")
             frame.sample_rate, frame.pts, frame.time_base = rate, place(first), Fraction(1, rate)
             output.mux(stream.encode(frame))

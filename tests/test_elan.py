@@ -228,9 +228,7 @@ def test_labelling_leaves_everything_in_place(shared_data, schemas, tmp_path, na
     for tree in (labelled, original):
         tree.xpath("//PROPERTY[@NAME='lastUsedAnnotationId']")[0].text = ""
     stripped = [
-        etree.tostring(
-            etree.fromstring(etree.tostring(tree), etree.XMLParser(remove_blank_text=True)), method="c14n"
-        )
+        etree.tostring(etree.fromstring(etree.tostring(tree), etree.XMLParser(remove_blank_text=True)), method="c14n")
         for tree in (labelled, original)
     ]
     assert stripped[0] == stripped[1]
@@ -506,9 +504,7 @@ def test_find(tmp_path):
         "one",
         "two",
     }
-    with pytest.raises(
-        InputError, match=r"sub/one\.csv: belongs to the recording 'one', as does .*/one\.eaf"
-    ):
+    with pytest.raises(InputError, match=r"sub/one\.csv: belongs to the recording 'one', as does .*/one\.eaf"):
         find([tmp_path, tmp_path / "sub"])
     with pytest.raises(InputError, match=r"notes\.md: not an annotation file"):
         find([tmp_path / "notes.md"])
@@ -528,9 +524,7 @@ text = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters
 def tiers_of_intervals(draw):
     """Tiers of intervals in whole milliseconds that do not overlap; some names clash but for case."""
     names = draw(
-        st.lists(
-            text | st.sampled_from(["Nodding", "nodding", "a1", "ts1", "chironomy"]), unique=True, max_size=4
-        )
+        st.lists(text | st.sampled_from(["Nodding", "nodding", "a1", "ts1", "chironomy"]), unique=True, max_size=4)
     )
     intervals = []
     for name in names:
@@ -565,9 +559,7 @@ def test_sample_to_text_and_back(shared_data, tmp_path, name):
     for ending in (".csv", ".txt"):
         convert(source.path, tmp_path / f"a{ending}")
         convert(tmp_path / f"a{ending}", tmp_path / "b.eaf")
-        expected = [
-            (each.tier, each.begin, each.end, " ".join(each.value.split())) for each in source.intervals
-        ]
+        expected = [(each.tier, each.begin, each.end, " ".join(each.value.split())) for each in source.intervals]
         found = [
             (each.tier, each.begin, each.end, " ".join(each.value.split()))
             for each in read(tmp_path / "b.eaf").intervals

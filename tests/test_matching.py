@@ -43,9 +43,7 @@ def test_by_tier_or_else_by_value():
 
 
 def test_every_gesture_is_there_and_background_counts_for_nothing():
-    matched = match(
-        file_of(("Normal play", 0, 5, "Nodding"), ("x", 0, 1, "normal  PLAY"), ("Nodding", 1, 1)), V
-    )
+    matched = match(file_of(("Normal play", 0, 5, "Nodding"), ("x", 0, 1, "normal  PLAY"), ("Nodding", 1, 1)), V)
     assert matched.gestures == {"Nodding": [(1, 1)], "Eyes closed": []}
     assert matched.ignored == {}
     assert match(file_of(("Normal play", 0, 5)), V).gestures == {"Nodding": [], "Eyes closed": []}
@@ -125,9 +123,7 @@ def test_gestures_without_a_superclass_lead_to_normal_play():
     assert present == {"Facial Expression": [(3, 4)]}
 
 
-@pytest.mark.parametrize(
-    ("recording", "begin"), [("b", 2.0), ("a c", 3.5), ("50%", 4.0), ("other", 1.25), (None, 2.0)]
-)
+@pytest.mark.parametrize(("recording", "begin"), [("b", 2.0), ("a c", 3.5), ("50%", 4.0), ("other", 1.25), (None, 2.0)])
 def test_time_origin(recording, begin):
     media = [
         Media("file:///C:/x/first.mp4", None, "video/mp4", 0.25),
@@ -142,9 +138,7 @@ def test_time_origin(recording, begin):
 
 def test_near_misses():
     matched = match(
-        file_of(
-            ("Noding", 1, 2), ("gestures", 2, 3, "eyes close"), ("notes", 1, 2, "loud"), ("Nodding", 1, 2)
-        ),
+        file_of(("Noding", 1, 2), ("gestures", 2, 3, "eyes close"), ("notes", 1, 2, "loud"), ("Nodding", 1, 2)),
         V,
     )
     assert matched.near_misses == {"Noding": "Nodding", "eyes close": "Eyes closed"}
@@ -155,9 +149,7 @@ def test_nothing_matches_says_what_was_found_and_expected():
     with pytest.raises(InputError) as error:
         match(file_of(*rows, ("Noding", 0, 1)), load_vocabulary("guitar-18"))
     message = str(error.value)
-    assert message.startswith(
-        "video-1.eaf: nothing in it matches the vocabulary 'guitar-18': found tiers 'tier 0', "
-    )
+    assert message.startswith("video-1.eaf: nothing in it matches the vocabulary 'guitar-18': found tiers 'tier 0', ")
     assert "and 23 more" in message
     assert "expected 'Facial expression', 'Nodding'" in message
     assert "did 'Noding' mean 'Nodding'?" in message
@@ -184,9 +176,7 @@ def test_summary(tmp_path):
             {"name": "Nodding", "count": 2, "seconds": 2.5, "first": 1.0, "last": 5.0},
             {"name": "notes", "count": 1, "seconds": 1.0, "first": 0.0, "last": 1.0},
         ],
-        "media": [
-            {"url": "file:///v.mp4", "relative_url": "./v.mp4", "mime_type": "video/mp4", "time_origin": 0.0}
-        ],
+        "media": [{"url": "file:///v.mp4", "relative_url": "./v.mp4", "mime_type": "video/mp4", "time_origin": 0.0}],
     }
     assert summarise(path) == plain
     matched = {

@@ -104,9 +104,7 @@ def test_video_without_sound_has_no_samples(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names that Windows does not allow")
-@pytest.mark.parametrize(
-    "name", ["http:x.mp4", "concat:a|b.mp4", "%03d.mp4", "-i.mp4", "ré 'x' \".mp4", "file:a.mp4"]
-)
+@pytest.mark.parametrize("name", ["http:x.mp4", "concat:a|b.mp4", "%03d.mp4", "-i.mp4", "ré 'x' \".mp4", "file:a.mp4"])
 def test_odd_names_are_names(tmp_path, monkeypatch, name):
     shutil.copy(write_video(tmp_path / "plain.mp4", count=3), tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -179,8 +177,6 @@ for name in sys.argv[1:]:
         pass
 """
     names = [str(tmp_path / name) for name in ("good.mp4", "scratched.mp4", "text.mp4")]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *names], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script, *names], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert [line for line in done.stderr.splitlines() if not line.endswith("left out")] == []

@@ -90,9 +90,7 @@ def test_column_for_each_tier(load):
 
 
 def test_only_tier_keeps_empty_values(load):
-    assert load("Begin Time - msec,End Time - msec,Nodding\n0,5,\n", ".csv") == [
-        Interval(0, 0.005, "Nodding")
-    ]
+    assert load("Begin Time - msec,End Time - msec,Nodding\n0,5,\n", ".csv") == [Interval(0, 0.005, "Nodding")]
 
 
 def test_own_header_and_confidence(load):
@@ -108,9 +106,7 @@ def test_own_header_and_confidence(load):
 def test_no_tier_column_and_no_value_column(load):
     assert load("1.200\t61.767\tBEAT\n") == [Interval(1.2, 61.767, "default", "BEAT")]
     assert load("Nodding\t1.200\t61.767\n") == [Interval(1.2, 61.767, "Nodding", "")]
-    assert load("Nodding\t\t1.200\t61.767\tx\nNodding\t\t62.000\t63.000\n")[1] == Interval(
-        62, 63, "Nodding", ""
-    )
+    assert load("Nodding\t\t1.200\t61.767\tx\nNodding\t\t62.000\t63.000\n")[1] == Interval(62, 63, "Nodding", "")
 
 
 def test_encodings_and_line_ends(load):
@@ -132,8 +128,7 @@ def test_quotes_and_separators_in_tab_delimited_values(load):
 def test_comment_on_top(load):
     expected = [Interval(1.2, 61.767, "a", "b")]
     assert (
-        load('"#file:///D:/x,y.eaf"\nTier,Begin Time - msec,End Time - msec,Annotation\na,1200,61767,b\n')
-        == expected
+        load('"#file:///D:/x,y.eaf"\nTier,Begin Time - msec,End Time - msec,Annotation\na,1200,61767,b\n') == expected
     )
 
 
@@ -269,9 +264,7 @@ def test_written_with_confidence(tmp_path):
 
 names = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
-    st.sampled_from(
-        ["tier", "begin", "Begin Time", "end", "1", "1.0", "00:00:01.000", "#", "a\tb", '"', "value", ","]
-    ),
+    st.sampled_from(["tier", "begin", "Begin Time", "end", "1", "1.0", "00:00:01.000", "#", "a\tb", '"', "value", ","]),
 )
 
 

@@ -162,9 +162,7 @@ def test_crop_keeps_proportions_and_squash_does_not(tmp_path):
 def test_shrinking_looks_at_the_whole_area(tmp_path):
     """A fine chequerboard becomes grey, not a coarser chequerboard."""
     board = np.indices((448, 448)).sum(axis=0) // 2 % 2 * 255
-    path = write(
-        tmp_path / "a.mp4", [np.repeat(board[..., None], 3, axis=2).astype(np.uint8)], codec="libx264"
-    )
+    path = write(tmp_path / "a.mp4", [np.repeat(board[..., None], 3, axis=2).astype(np.uint8)], codec="libx264")
     picture = next(frames(path)).picture.astype(float)
     assert abs(picture.mean() - 127) < 12
     assert picture.std() < 12
@@ -249,9 +247,7 @@ def test_frames_are_decoded_as_they_are_asked_for(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mp4", greys(300))
     decoded = []
     decode = video.decode
-    monkeypatch.setattr(
-        video, "decode", lambda *given: (decoded.append(1) or frame for frame in decode(*given))
-    )
+    monkeypatch.setattr(video, "decode", lambda *given: (decoded.append(1) or frame for frame in decode(*given)))
     found = frames(path)
     next(found)
     assert len(decoded) == 2

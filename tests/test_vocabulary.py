@@ -144,9 +144,7 @@ def test_bad_file_is_one_clear_line(tmp_path, case):
 
 
 def test_not_found_lists_those_built_in(tmp_path):
-    with pytest.raises(
-        InputError, match="guitar-8: no such vocabulary; use guitar-18 or guitar-7, or name a TOML"
-    ):
+    with pytest.raises(InputError, match="guitar-8: no such vocabulary; use guitar-18 or guitar-7, or name a TOML"):
         load_vocabulary("guitar-8")
     with pytest.raises(InputError, match="is a folder"):
         load_vocabulary(tmp_path)

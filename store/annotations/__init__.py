@@ -47,9 +47,7 @@ def read(path: Path) -> AnnotationFile:
     return read_text(path)
 
 
-def write(
-    path: Path, intervals: Sequence[Interval], *, media: Iterable[Media] = (), tiers: Iterable[str] = ()
-) -> None:
+def write(path: Path, intervals: Sequence[Interval], *, media: Iterable[Media] = (), tiers: Iterable[str] = ()) -> None:
     """Write an annotation file anew, by its ending: .eaf, .txt or .tsv, .csv.
 
     Parameters
@@ -123,9 +121,7 @@ def find(paths: Iterable[Path]) -> dict[str, Path]:
     for path in (file for given in paths for file in _expand(given)):
         other = found.setdefault(path.stem, path)
         if other.resolve() != path.resolve():
-            raise InputError(
-                f"{path}: belongs to the recording {path.stem!r}, as does {other}; give one of them"
-            )
+            raise InputError(f"{path}: belongs to the recording {path.stem!r}, as does {other}; give one of them")
     return found
 
 

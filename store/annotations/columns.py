@@ -130,9 +130,7 @@ def from_content(rows: Sequence[Sequence[str]]) -> Columns | None:
     return best and best[1]
 
 
-def _span(
-    row: Sequence[str], first: int, formats: Sequence[str], quantities: int
-) -> tuple[Decimal, Decimal] | None:
+def _span(row: Sequence[str], first: int, formats: Sequence[str], quantities: int) -> tuple[Decimal, Decimal] | None:
     """Return begin and end if the block of columns from `first` reads as times that agree."""
     times = []
     for quantity in range(quantities):

@@ -70,9 +70,7 @@ class EafDocument:
         """
         units = self._header.get("TIME_UNITS", "milliseconds")
         if units != "milliseconds":
-            raise InputError(
-                f"{self.path}: counts time in {units}, not milliseconds; save it again with ELAN"
-            )
+            raise InputError(f"{self.path}: counts time in {units}, not milliseconds; save it again with ELAN")
         tiers = dict.fromkeys(tier.get("TIER_ID", "") for tier in self._root.iterfind("TIER"))
         media = tuple(self._media(element) for element in self._header.iterfind("MEDIA_DESCRIPTOR"))
         return AnnotationFile(self.path, tuple(tiers), tuple(read_intervals(self._root, self.path)), media)
@@ -82,9 +80,7 @@ class EafDocument:
         links = self._header.findall("MEDIA_DESCRIPTOR")
         if any(file_names(media.url) & file_names(link.get("MEDIA_URL", "")) for link in links):
             return
-        element = etree.Element(
-            "MEDIA_DESCRIPTOR", MEDIA_URL=elan_tree.xml_text(media.url), MIME_TYPE=media.mime_type
-        )
+        element = etree.Element("MEDIA_DESCRIPTOR", MEDIA_URL=elan_tree.xml_text(media.url), MIME_TYPE=media.mime_type)
         if media.relative_url is not None:
             element.set("RELATIVE_MEDIA_URL", elan_tree.xml_text(media.relative_url))
         if media.time_origin:
@@ -111,9 +107,7 @@ class EafDocument:
         """
         self._add(intervals, tiers, "default-lt", annotator=None)
 
-    def replace_predicted(
-        self, intervals: Iterable[Interval], annotator: str, *, tiers: Iterable[str] = ()
-    ) -> None:
+    def replace_predicted(self, intervals: Iterable[Interval], annotator: str, *, tiers: Iterable[str] = ()) -> None:
         """Replace all tiers whose names end in `` [chironomy]`` by the tiers of `intervals`.
 
         Parameters
@@ -135,9 +129,7 @@ class EafDocument:
         intervals, tiers = list(intervals), list(tiers)
         for name in (*tiers, *(interval.tier for interval in intervals)):
             if not is_predicted(name):
-                raise ValueError(
-                    f"the name of a predicted tier ends in {PREDICTED_SUFFIX!r}, not so {name!r}"
-                )
+                raise ValueError(f"the name of a predicted tier ends in {PREDICTED_SUFFIX!r}, not so {name!r}")
         self._remove([tier for tier in self._root.iterfind("TIER") if is_predicted(tier.get("TIER_ID", ""))])
         self._add(intervals, tiers, "chironomy", annotator=elan_tree.xml_text(annotator))
 
@@ -161,9 +153,7 @@ class EafDocument:
         relative = element.get("RELATIVE_MEDIA_URL")
         return Media(element.get("MEDIA_URL", ""), relative, element.get("MIME_TYPE", ""), int(origin) / 1000)
 
-    def _add(
-        self, intervals: Iterable[Interval], tiers: Iterable[str], type_name: str, annotator: str | None
-    ) -> None:
+    def _add(self, intervals: Iterable[Interval], tiers: Iterable[str], type_name: str, annotator: str | None) -> None:
         by_tier: dict[str, list[Interval]] = {elan_tree.xml_text(name): [] for name in tiers}
         for interval in intervals:
             by_tier.setdefault(elan_tree.xml_text(interval.tier), []).append(interval)

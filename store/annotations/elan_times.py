@@ -42,9 +42,7 @@ def read_intervals(root: Any, path: Path) -> list[Interval]:
     intervals = []
     for tier in tiers:
         name = tier.get("TIER_ID", "")
-        annotations = [
-            (spans[element.get("ANNOTATION_ID")], element) for element in tier.iterfind("ANNOTATION/*")
-        ]
+        annotations = [(spans[element.get("ANNOTATION_ID")], element) for element in tier.iterfind("ANNOTATION/*")]
         for (begin, end), element in sorted(annotations, key=lambda annotation: annotation[0]):
             value = element.findtext("ANNOTATION_VALUE") or ""
             intervals.append(Interval(begin / 1000, end / 1000, name, value))
@@ -85,9 +83,7 @@ def _slot_sequence(tier: Any, slots: dict[str, int | None], path: Path) -> list[
     for annotation in tier.iterfind("ANNOTATION/ALIGNABLE_ANNOTATION"):
         for slot in (annotation.get(name) for name in _SLOT_REFS):
             if slot not in slots:
-                raise _damaged(
-                    path, annotation, f"an annotation refers to time slot {slot!r}, which is not there"
-                )
+                raise _damaged(path, annotation, f"an annotation refers to time slot {slot!r}, which is not there")
             if sequence[-1:] != [slot]:
                 sequence.append(slot)
     return sequence
@@ -107,9 +103,7 @@ def _align(sequence: list[str], slots: dict[str, int | None]) -> None:
         slots[slot] = known[-1][1]
 
 
-def _alignable_spans(
-    tiers: list[Any], slots: dict[str, int | None], path: Path
-) -> dict[str, tuple[int, int]]:
+def _alignable_spans(tiers: list[Any], slots: dict[str, int | None], path: Path) -> dict[str, tuple[int, int]]:
     """Return begin and end of every annotation that refers to time slots, by its id."""
     spans: dict[str, tuple[int, int]] = {}
     for tier in tiers:
@@ -154,9 +148,7 @@ def _add_references(tiers: list[Any], spans: dict[str, tuple[int, int]], path: P
                 spans[name] = span
         if len(waiting) == len(pending):
             parent, children = waiting[0]
-            raise _damaged(
-                path, children[0], f"an annotation refers to annotation {parent!r}, which has no time"
-            )
+            raise _damaged(path, children[0], f"an annotation refers to annotation {parent!r}, which has no time")
         pending = waiting
 
 

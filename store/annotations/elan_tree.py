@@ -60,9 +60,7 @@ def parse(path: Path) -> tuple[Any, bytes]:
         never writes, and which could make a parser read other files or fill the memory).
     """
     if require_file(path).stat().st_size > _MAX_BYTES:
-        raise InputError(
-            f"{path}: larger than {_MAX_BYTES // 2**20} MiB, which no ELAN file is; name another file"
-        )
+        raise InputError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB, which no ELAN file is; name another file")
     try:
         content = path.read_bytes()
     except OSError as error:

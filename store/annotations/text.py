@@ -192,9 +192,7 @@ def _cell(row: _Row, position: int) -> str:
 def _bad(path: Path, row: _Row, what: str) -> InputError:
     line = " ".join(" | ".join(row.cells).split())
     shown = line if len(line) <= 120 else line[:117] + "..."
-    return InputError(
-        f"{path}, line {row.line}: {what}, in {shown!r}; correct the line or export the file again"
-    )
+    return InputError(f"{path}, line {row.line}: {what}, in {shown!r}; correct the line or export the file again")
 
 
 def _hms(milliseconds: int) -> str:

@@ -1,0 +1,102 @@
+"""Annotated recordings: features from a store and labels from annotation files, brought together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heads.clips import Clips, load_clips
+from heads.labels import Labels, label_clips
+from store import annotations
+from store.errors import InputError
+from store.features import FeatureStore, Recording
+from store.matching import Matched, match
+from store.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Data:
+    """Annotated recordings of a store, their clips in one sequence.
+
+    Parameters
+    ----------
+    recordings : tuple of Recording
+        In the order of the clips.
+    sources : tuple of Path
+        Their annotation files.
+    clips : Clips
+        All clips.
+    labels : Labels
+        Of the same clips.
+    times : ndarray of float64, shape (clips, 2)
+        Start and end in seconds.
+    notes : tuple of str
+        What a user should know of the annotations: tiers left alone, files without a recording.
+    """
+
+    recordings: tuple[Recording, ...]
+    sources: tuple[Path, ...]
+    clips: Clips
+    labels: Labels
+    times: NDArray[np.float64]
+    notes: tuple[str, ...]
+
+
+def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary) -> Data:
+    """Bring the recordings of a store together with their annotation files.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Where the features are.
+    paths : sequence of Path
+        Annotation files, or folders of them; a file belongs to the recording of its stem.
+    vocabulary : Vocabulary
+        The classes.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used, or none belongs to a recording of the store.
+    """
+    files = annotations.find(paths)
+    notes = [
+        f"{path}: the store has no recording {stem}; not used" for stem, path in files.items() if stem not in store
+    ]
+    found = {stem: path for stem, path in sorted(files.items()) if stem in store}
+    if not found:
+        raise InputError(
+            f"{store.path}: none of its recordings ({', '.join(store.ids) or 'none'}) has an annotation file of "
+            f"the same name among {', '.join(str(path) for path in paths)}; extract the video or rename the file"
+        )
+    recordings, labels = [], []
+    for stem, path in found.items():
+        matched = match(annotations.read(path), vocabulary, stem)
+        recordings.append(store[stem])
+        labels.append(label_clips(store[stem], matched, vocabulary, path))
+        notes += _describe_matching(path, matched)
+    return Data(
+        recordings=tuple(recordings),
+        sources=tuple(found.values()),
+        clips=load_clips(recordings),
+        labels=Labels(
+            frames=np.concatenate([each.frames for each in labels]),
+            known=np.concatenate([each.known for each in labels]),
+        ),
+        times=np.concatenate([recording.read("times") for recording in recordings]),
+        notes=tuple(notes),
+    )
+
+
+def _describe_matching(path: Path, matched: Matched) -> list[str]:
+    """Return in words which tiers of a file were left alone, near misses pointed out."""
+    notes = []
+    if matched.ignored:
+        notes.append(f"{path}: left alone: {', '.join(matched.ignored)}")
+    notes += [
+        f"{path}: {found!r} is not in the vocabulary; did you mean {meant!r}?"
+        for found, meant in matched.near_misses.items()
+    ]
+    return notes

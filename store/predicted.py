@@ -1,0 +1,119 @@
+"""Predictions into annotation files: beside what people have annotated, never over it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from store.annotations import (
+    AnnotationFile,
+    EafDocument,
+    Interval,
+    is_predicted,
+    media_for,
+    predicted_tier,
+    read,
+    time_origin,
+    write,
+)
+from store.errors import InputError
+from store.matching import Stretch, annotated_stretches
+
+ELAN_ENDING = ".eaf"
+
+
+def base_for(annotations: Path | None, out: Path) -> Path | None:
+    """Return the file whose annotations the labelled one keeps, None to start afresh.
+
+    Parameters
+    ----------
+    annotations : Path or None
+        The file that was named as the one to label into.
+    out : Path
+        The file to write; if it exists it is labelled into.
+
+    Raises
+    ------
+    InputError
+        If both exist and differ, since one would be lost.
+    """
+    if annotations is None:
+        return out if out.exists() else None
+    if out.exists() and not out.samefile(annotations):
+        raise InputError(f"{out}: is there already; leave out --annotations to label into it, or name a new file")
+    return annotations
+
+
+def write_predicted(
+    base: Path | None,
+    out: Path,
+    video: Path,
+    intervals: Sequence[Interval],
+    gestures: Sequence[str],
+    annotator: str,
+) -> None:
+    """Write predictions with everything that a base file holds.
+
+    Inside the base's annotated stretches nothing is predicted, since it would count as truth there, and
+    earlier predictions stay, since they have been reviewed. Elsewhere earlier predictions are replaced.
+    Nothing else in the base changes.
+
+    Parameters
+    ----------
+    base : Path or None
+        The annotation file to keep, of any format.
+    out : Path
+        Where to write; its ending says in which format.
+    video : Path
+        The recording, which an ELAN file is linked to.
+    intervals : sequence of Interval
+        Predictions on tiers ``GESTURE [chironomy]``, in seconds of the video.
+    gestures : sequence of str
+        All gestures looked for: ELAN gets a tier for each, so that one that was not found shows as such.
+    annotator : str
+        Who predicted, for ELAN's tier attribute.
+    """
+    kept = read(base) if base is not None else AnnotationFile(out, (), ())
+    origin = time_origin(kept, video.stem)
+    moved = [replace(each, begin=max(each.begin - origin, 0.0), end=each.end - origin) for each in intervals]
+    reviewed = annotated_stretches(kept) or []
+    predicted = [
+        *_pieces([each for each in kept.intervals if is_predicted(each.tier)], reviewed),
+        *_pieces(moved, _between(reviewed)),
+    ]
+    tiers = [predicted_tier(gesture) for gesture in gestures]
+    if out.suffix.lower() == ELAN_ENDING:
+        document = _document(base, kept, out)
+        document.link_media(media_for(video, out))
+        document.replace_predicted(predicted, annotator, tiers=tiers)
+        document.save(out)
+    else:
+        write(out, [*_human(kept), *predicted])
+
+
+def _document(base: Path | None, kept: AnnotationFile, out: Path) -> EafDocument:
+    """Return the ELAN document to add to: the base itself, or a new one with what it holds."""
+    if base is not None and base.suffix.lower() == ELAN_ENDING:
+        return EafDocument.open(base)
+    document = EafDocument.new(out)
+    document.add_tiers(_human(kept), tiers=[tier for tier in kept.tiers if not is_predicted(tier)])
+    return document
+
+
+def _human(kept: AnnotationFile) -> list[Interval]:
+    return [interval for interval in kept.intervals if not is_predicted(interval.tier)]
+
+
+def _pieces(intervals: Sequence[Interval], stretches: Sequence[Stretch]) -> list[Interval]:
+    """Return the parts of intervals that lie inside stretches."""
+    return [
+        replace(each, begin=max(each.begin, begin), end=min(each.end, end))
+        for each in intervals
+        for begin, end in stretches
+        if each.begin < end and each.end > begin
+    ]
+
+
+def _between(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """Return what sorted stretches leave free, from 0 on."""
+    bounds = [0.0, *(bound for stretch in stretches for bound in stretch), float("inf")]
+    return [(begin, end) for begin, end in zip(bounds[::2], bounds[1::2], strict=True) if begin < end]
