@@ -94,7 +94,8 @@ def _features(
     extractor = Extractor(store, backbone, device, model.spec.precision)
     if extractor.spec.differences(model.spec):
         raise InputError(f"{folder}: made by a version of chironomy with other features; train it again")
-    return FeatureStore(store)[extractor.extract(video).recording]
+    outcome = extractor.extract(video)
+    return FeatureStore(store)[outcome.recording]
 
 
 def _summarise(gesture: str, intervals: list[Interval]) -> dict[str, float]:

@@ -26,7 +26,7 @@ class Architecture:
 
     classes: int
     widths: tuple[int, ...] = (256, 256, 256)
-    dropout: float = 0.3
+    dropout: float = 0.1
 
 
 class GestureNetwork(nn.Module):

@@ -65,7 +65,7 @@ class Settings:
     epochs: int = 30
     patience: int = 8
     batch: int = 32
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     weight_decay: float = 1e-2
     tune: str = "conv5"
     seed: int = 0
