@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from demo.figure import Pose
+from demo.pose import Pose
 from demo.score import Note
 from store.annotations.model import Interval
 

@@ -15,8 +15,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from demo import sound
-from demo.figure import SHEET, Colour, Look, blend, draw
+from demo.figure import draw
 from demo.gestures import FRAME_RATE, poses, stillness, tracks
+from demo.pen import blend
+from demo.pose import SHEET, Colour, Look
 from demo.score import GESTURES, PERFORMANCES, notes, score
 from store import annotations
 from store.annotations.model import Interval

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.figure import SHEET, Look, Pose, draw
+from demo.figure import draw
 from demo.gestures import FRAME_RATE, poses, stillness, tracks
 from demo.performances import draw_performances
+from demo.pose import SHEET, Look, Pose
 from demo.score import _TABLES, CONTRADICTIONS, GESTURES, PERFORMANCES, Note, notes, score
 from demo.sound import RATE, seconds_of_sound
 from store import annotations
