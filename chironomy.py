@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,16 +30,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        return arguments.run(arguments) or 0
+        status = arguments.run(arguments) or 0
+        sys.stdout.flush()
+        return status
     except InputError as error:
-        print(f"chironomy: {error}", file=sys.stderr)
+        _complain(error)
     except KeyboardInterrupt:
-        print(
-            "chironomy: stopped; what was finished is kept, the same command goes on from there",
-            file=sys.stderr,
-        )
+        _complain("stopped; what was finished is kept, the same command goes on from there")
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read the output has closed it, as head does
+        # Whoever read the output has closed it, as head does; Python's own flush at exit must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
 
@@ -84,12 +85,11 @@ def _run_extract(arguments: Arguments) -> int:
     failed = False
     for outcome in extractor.extract_all(arguments.videos, arguments.name, arguments.audio):
         if outcome.error is None:
-            print(
-                f"{outcome.video}: {outcome.recording} {outcome.status}, {outcome.clips} clips, {outcome.seconds:.1f} s"
-            )
+            counted = f"{outcome.clips} clips, {outcome.seconds:.1f} s"
+            print(f"{outcome.video}: {outcome.recording} {outcome.status}, {counted}")
         else:
             failed = True
-            print(f"chironomy: {outcome.error}", file=sys.stderr)
+            _complain(outcome.error)
     return int(failed)
 
 
@@ -116,19 +116,25 @@ def _annotations(commands: Any) -> None:
     _add_json(parser)
 
 
-def _run_annotations(arguments: Arguments) -> None:
+def _run_annotations(arguments: Arguments) -> int:
     from search.tables import show_annotations
     from store.matching import summarise
     from store.vocabulary import load_vocabulary
 
     vocabulary = load_vocabulary(arguments.vocabulary) if arguments.vocabulary else None
-    _show(arguments, {"files": [summarise(file, vocabulary) for file in arguments.files]}, show_annotations)
+    summaries = []
+    for file in arguments.files:
+        try:
+            summaries.append(summarise(file, vocabulary))
+        except InputError as error:
+            _complain(error)
+    _show(arguments, {"files": summaries}, show_annotations)
+    return int(len(summaries) < len(arguments.files))
 
 
 def _convert(commands: Any) -> None:
-    parser = _command(
-        commands, "convert", _run_convert, "Convert an annotation file; the endings say from what to what."
-    )
+    text = "Convert an annotation file; the endings say from what to what."
+    parser = _command(commands, "convert", _run_convert, text)
     parser.add_argument("file", type=Path, metavar="FILE", help=".eaf, .txt (tab-delimited) or .csv")
     parser.add_argument("out", type=Path, metavar="OUT", help="likewise")
 
@@ -154,7 +160,7 @@ def _train(commands: Any) -> None:
     parser.add_argument("--split", choices=("blocked", "random"), default="blocked", help="how clips are held out")
     parser.add_argument("--tune", choices=("conv5", "fc"), default="conv5", help="the first layer that learns")
     parser.add_argument("--epochs", type=_positive, metavar="N", help="at most")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of everything random")
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder for the model")
     _add_json(parser)
 
@@ -180,12 +186,8 @@ def _run_train(arguments: Arguments) -> None:
 
 
 def _evaluate(commands: Any) -> None:
-    parser = _command(
-        commands,
-        "evaluate",
-        _run_evaluate,
-        "Score a model; of recordings it was trained on, only their test part.",
-    )
+    text = "Score a model; of recordings it was trained on, only their test part."
+    parser = _command(commands, "evaluate", _run_evaluate, text)
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("store", type=Path, metavar="STORE")
     _add_annotation_paths(parser)
@@ -241,33 +243,20 @@ def _run_demo(arguments: Arguments) -> None:
 
 
 def _add_annotation_paths(parser: argparse.ArgumentParser) -> None:
+    text = "annotation files, or folders of them; video-1.eaf belongs to the recording video-1"
     parser.add_argument(
-        "--annotations",
-        nargs="+",
-        action="extend",
-        type=Path,
-        required=True,
-        metavar="PATH",
-        help="annotation files, or folders of them; video-1.eaf belongs to the recording video-1",
+        "--annotations", nargs="+", action="extend", type=Path, required=True, metavar="PATH", help=text
     )
 
 
 def _add_vocabulary(parser: argparse.ArgumentParser, required: bool) -> None:
-    parser.add_argument(
-        "--vocabulary",
-        required=required,
-        metavar="NAME|FILE",
-        help="guitar-18, guitar-7, or a TOML file of your own",
-    )
+    text = "guitar-18, guitar-7, or a TOML file of your own"
+    parser.add_argument("--vocabulary", required=required, metavar="NAME|FILE", help=text)
 
 
 def _add_weights(parser: argparse.ArgumentParser, default: str | None) -> None:
-    parser.add_argument(
-        "--weights",
-        default=default,
-        metavar="auto|FILE|random:SEED",
-        help="of the backbone: a published file, or random ones to try things out",
-    )
+    text = "of the backbone: a published file, or random ones to try things out"
+    parser.add_argument("--weights", default=default, metavar="auto|FILE|random:SEED", help=text)
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
@@ -278,11 +267,22 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
+def _whole(text: str, smallest: int) -> int:
+    if not text.isdecimal() or not smallest <= int(text) < 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {smallest} on")
+    return int(text)
+
+
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return value
+    return _whole(text, 1)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _complain(problem: object) -> None:
+    print(f"chironomy: {problem}", file=sys.stderr)
 
 
 def _show(arguments: Arguments, result: Any, show: Callable[[Any], None]) -> None:

@@ -17,7 +17,7 @@ from extract.runtimes import Runtime, prepare
 from extract.video import Frame, VideoInfo, frames, probe
 from extract.weights import Backbone
 from store.errors import InputError
-from store.features import FeatureStore
+from store.features import FeatureStore, occupied
 from store.files import require_file, sha256
 from store.progress import progress
 from store.timeline import CLIP_LENGTH, clip_count, clip_times
@@ -79,7 +79,7 @@ class Extractor:
         self.store, self.backbone, self.device = store, backbone, device
         self.precision = np.dtype(precision)
         self.spec = backbone.spec(precision, CLIP_LENGTH, CLIP_LENGTH, asdict(AudioParameters()))
-        if store.exists():
+        if occupied(store):
             FeatureStore(store).require(self.spec, "extract with those settings or into another store")
 
     @cached_property
@@ -115,7 +115,7 @@ class Extractor:
             If the video cannot be used, or the id is taken by another content. Nothing is left behind.
         """
         began = time.monotonic()
-        recording = check_id(name or video.stem)
+        recording = check_id(video.stem if name is None else name)
         source = describe_source(video, audio)
         clips = self._find(recording, source, video)
         status = "already there"
@@ -126,7 +126,7 @@ class Extractor:
 
     def _find(self, recording: str, source: dict[str, Any], video: Path) -> int | None:
         """Return the number of clips if the store has this very content under this id."""
-        if not self.store.exists():
+        if not occupied(self.store):
             return None
         store = FeatureStore(self.store)
         if recording not in store:
@@ -141,29 +141,39 @@ class Extractor:
 
     def _write(self, video: Path, recording: str, audio: Path | None, source: dict[str, Any]) -> int:
         info = probe(video)
+        if audio is not None and not has_sound(audio):
+            raise InputError(f"{audio}: has no sound stream; name a file that has one, or leave out --audio")
         expected = clip_count(info.frame_count)
-        writer = RecordingWriter(self.store, recording, self.spec, self.backbone.tail(), expected)
-        with writer, progress(recording, expected, "clips") as advance:
-            timer = _Clock()
-            parity = None
-            for batch in prefetch(timer.clips(self._frames(video)), _AHEAD):
+        with RecordingWriter(self.store, recording, self.spec, self.backbone.tail(), expected) as writer:
+            clock = _Clock()
+            parity = self._write_picture(writer, video, clock, f"{recording}: picture", expected)
+            times = clock.times()
+            writer.put("times", times)
+            writer.put("frame_times", np.array(clock.starts))
+            if audio is not None or info.has_sound:
+                with progress(f"{recording}: sound", len(times), "clips") as advance:
+                    for samples in clip_samples(audio or video, times, _SOUND_BATCH):
+                        writer.append("audio", timbre(samples))
+                        advance(len(samples))
+            writer.commit(source | self._describe(info, clock.end, parity))
+        return len(times)
+
+    def _write_picture(
+        self, writer: RecordingWriter, video: Path, clock: "_Clock", description: str, expected: int
+    ) -> float:
+        """Write the activations, and return the runtime's largest difference from the reference."""
+        parity = None
+        with progress(description, expected, "clips") as advance:
+            for batch in prefetch(clock.clips(self._frames(video)), _AHEAD):
                 if parity is None:
                     parity = self.runtime.check(batch[:1])
                 writer.append("conv4/plain", self._cast(self.runtime.run(batch), video))
                 advance(len(batch))
-            if parity is None:
-                raise InputError(
-                    f"{video}: has {len(timer.starts)} frames, fewer than one clip of {CLIP_LENGTH}; use a longer video"
-                )
-            times = timer.times()
-            writer.put("times", times)
-            writer.put("frame_times", np.array(timer.starts))
-            sound = audio or video
-            if has_sound(sound):
-                for samples in clip_samples(sound, times, _SOUND_BATCH):
-                    writer.append("audio", timbre(samples))
-            writer.commit(source | self._describe(info, timer.end, parity))
-        return len(times)
+        if parity is None:
+            raise InputError(
+                f"{video}: has {len(clock.starts)} frames, fewer than one clip of {CLIP_LENGTH}; use a longer video"
+            )
+        return parity
 
     def _frames(self, video: Path) -> Iterator[Frame]:
         preprocessing = self.backbone.preprocessing

@@ -88,8 +88,9 @@ def prepare(backbone: Backbone, device: str = "auto") -> Runtime:
 
 
 def fold_batch_norm(network: R3D34) -> R3D34:
-    """Return a copy in which each convolution of the trunk includes its batch norm (evaluation mode)."""
+    """Return a copy, in evaluation mode, without the tail, whose convolutions include their batch norm."""
     network = copy.deepcopy(network).eval()
+    network.layer4, network.fc = nn.Identity(), nn.Identity()  # type: ignore[assignment]
     network.conv1, network.bn1 = fuse_conv_bn_eval(network.conv1, network.bn1), nn.Identity()  # type: ignore[assignment]
     for block in network.modules():
         if isinstance(block, BasicBlock):

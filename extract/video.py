@@ -6,25 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from extract.media import decode, open_media, start_of
+from extract.pictures import RESIZES, Shaper, orientation, square_pixels
 from store.errors import InputError
 
-# Both make the result the same on every processor; bilinear looks at the whole area a pixel shrinks from.
-SCALING = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-RESIZES = ("crop", "squash")
 BACK_AT_MOST = 1  # seconds that a frame's time may lie before its predecessor's and still count as a stray one
 STRAY_AT_MOST = 0.1  # of the frames
 USUAL_RATE = Fraction(25)  # frames a second, where nothing in the file says
 RECENT = 999  # frames from which the usual interval is taken
 SHORT_AT_MOST = 1  # seconds that a video may end before the length its header declares
-
 
 _log = logging.getLogger(__name__)
 
@@ -92,8 +88,8 @@ def probe(path: Path) -> VideoInfo:
         first = next(decode(path, container, stream), None)
         if first is None:
             raise _nothing_decodes(path)
-        width, height = _square_pixels(first, stream)
-        if _orientation(first).transposed:
+        width, height = square_pixels(first, stream)
+        if orientation(first).transposed:
             width, height = height, width
         return VideoInfo(
             width=round(width),
@@ -140,7 +136,7 @@ def frames(path: Path, *, size: int = 112, resize: str = "crop") -> Iterator[Fra
         raise ValueError(f"resize must be one of {', '.join(RESIZES)}, not {resize!r}")
     with open_media(path) as container:
         stream = _picture_stream(path, container)
-        shaper = _Shaper(stream, size, resize)
+        shaper = Shaper(stream, size, resize)
         waiting: tuple[Fraction, Any] | None = None
         intervals: deque[Fraction] = deque(maxlen=RECENT)
         for time, frame in _timed(path, container, stream):
@@ -274,52 +270,3 @@ def _require_whole(path: Path, container: InputContainer, stream: Any, end: Frac
             f"{path}: its picture ends at {float(end):.2f} s of {float(declared):.2f} s, as if cut off; "
             "copy it again, or keep what is there with: ffmpeg -i FILE NEW.mp4"
         )
-
-
-class _Orientation(NamedTuple):
-    """How a stored picture is turned for display: first transposed, then mirrored."""
-
-    transposed: bool
-    left_right: bool
-    up_down: bool
-
-
-def _orientation(frame: Any) -> _Orientation:
-    """Return how the frame's display matrix turns it (to the nearest quarter turn, mirrored or not)."""
-    side_data = frame.side_data.get("DISPLAYMATRIX")
-    if side_data is None:
-        return _Orientation(False, False, False)
-    # It maps the stored point (x, y) to the displayed (a x + c y, b x + d y), y pointing down.
-    a, b, _, c, d, *_ = np.frombuffer(bytes(side_data), np.int32).tolist()
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return _Orientation(False, a < 0, d < 0)
-    return _Orientation(True, c < 0, b < 0)
-
-
-def _square_pixels(frame: Any, stream: Any) -> tuple[Fraction, Fraction]:
-    """Return the stored picture's width and height, in pixels that are as wide as high."""
-    return frame.width * Fraction(stream.sample_aspect_ratio or 1), Fraction(frame.height)
-
-
-class _Shaper:
-    """Turns decoded frames into upright square RGB pictures."""
-
-    def __init__(self, stream: Any, size: int, resize: str) -> None:
-        self.stream, self.size, self.resize = stream, size, resize
-        self.reformatter = VideoReformatter()
-
-    def __call__(self, frame: Any) -> np.ndarray:
-        """Return the picture of a frame: (size, size, 3), uint8."""
-        width = height = self.size
-        if self.resize == "crop":
-            shown = _square_pixels(frame, self.stream)
-            width, height = (int(self.size * side / min(shown)) for side in shown)
-        scaled = self.reformatter.reformat(frame, width, height, "rgb24", interpolation=SCALING)
-        left, top = (width - self.size) // 2, (height - self.size) // 2
-        # Scaling and cropping treat both axes alike, so only the few pixels that are left need be turned.
-        picture = scaled.to_ndarray()[top : top + self.size, left : left + self.size]
-        turn = _orientation(frame)
-        if turn.transposed:
-            picture = picture.transpose(1, 0, 2)
-        picture = picture[:: -1 if turn.up_down else 1, :: -1 if turn.left_right else 1]
-        return np.ascontiguousarray(picture)

@@ -8,6 +8,7 @@ of 0 to 1.
 import hashlib
 import os
 import pickle
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -140,16 +141,16 @@ def find_backbone(spec: Spec, store: Path | None, weights: str | None) -> Backbo
     store : Path or None
         A store whose folder may hold the file beside it.
     weights : str or None
-        A user's ``--weights``, tried first.
+        A user's ``--weights``, tried first; ``auto`` is as none.
 
     Raises
     ------
     InputError
         If no file with that hash is found.
     """
-    if weights is None and spec.untrained:
+    if weights in (None, "auto") and spec.untrained:
         weights = spec.weights
-    if weights is not None:
+    if weights not in (None, "auto"):
         backbone = load_backbone(weights)
         if backbone.sha256 != spec.weights_sha256:
             raise InputError(
@@ -188,7 +189,7 @@ def _cached() -> Path:
 def _random(weights: str) -> Backbone:
     try:
         seed = int(weights.removeprefix("random:"))
-        network = R3D34(shortcut="A", outputs=400)
+        network = _build("2018", outputs=400)
         initialise(network, seed)
     except (ValueError, RuntimeError) as error:
         raise InputError(f"{weights}: the seed of random weights is a whole number, as in random:0") from error
@@ -203,22 +204,31 @@ def _from_file(file: Path) -> Backbone:
     state = _read_state(require_file(file))
     kind = "2020" if "layer2.0.downsample.0.weight" in state else "2018"
     try:
-        network = R3D34(shortcut="B" if kind == "2020" else "A", outputs=state["fc.weight"].shape[0])
+        network = _build(kind, outputs=len(state["fc.bias"]))
         network.load_state_dict(state)
-    except (KeyError, RuntimeError) as error:
-        problem = str(error).splitlines()[-1].strip()
+    except (KeyError, TypeError, RuntimeError) as error:
+        missing = f"no {error}" if isinstance(error, KeyError) else str(error)
+        problem = missing.splitlines()[-1].strip().rstrip(".")
         raise InputError(f"{file}: not weights of a 3D-ResNet34 ({problem}); name another file") from error
     return Backbone(network.eval(), kind, file.name, sha256(file))
+
+
+def _build(kind: str, outputs: int) -> R3D34:
+    with torch.random.fork_rng(devices=[]):  # torch fills new layers from the global random state
+        return R3D34(shortcut="B" if kind == "2020" else "A", outputs=outputs)
 
 
 def _read_state(file: Path) -> dict[str, Tensor]:
     """Return the bare state dict, whether it was saved wrapped, from DataParallel, or as it is."""
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a pickle it may refuse
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
         raise InputError(f"{file}: not a PyTorch checkpoint of plain weights; name another file") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+    ):
         raise InputError(f"{file}: holds no state dict; name another file")
     return {name.removeprefix("module."): value for name, value in content.items()}

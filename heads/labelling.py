@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from extract.pipeline import Extractor
+from extract.pipeline import Extractor, describe_source
 from extract.weights import find_backbone
 from heads.clips import load_clips
 from heads.intervals import clips_to_intervals
@@ -88,8 +88,14 @@ def predict_intervals(model: GestureModel, recording: Recording) -> list[Interva
 def _features(
     video: Path, model: GestureModel, folder: Path, store: Path, weights: str | None, device: str
 ) -> Recording:
+    """Return the video's features: those in the store, told by its content, else extracted now."""
     if store.exists():
-        FeatureStore(store).require(model.spec, f"the model {folder} needs those; leave out --store or name another")
+        opened = FeatureStore(store)
+        opened.require(model.spec, f"the model {folder} needs the latter; leave out --store or name another")
+        source = describe_source(video, audio=None)["source_sha256"]
+        for recording in (opened[name] for name in opened.ids):
+            if recording.attributes["source_sha256"] == source:
+                return recording
     backbone = find_backbone(model.spec, store, weights)
     extractor = Extractor(store, backbone, device, model.spec.precision)
     if extractor.spec.differences(model.spec):

@@ -17,9 +17,9 @@ def mean_squared_error(prediction: Tensor, target: Tensor, positive: Tensor) -> 
     Returns
     -------
     Tensor
-        A scalar.
+        A scalar of `prediction`'s type.
     """
-    return ((prediction - target) ** 2).mean()
+    return ((prediction - target.to(prediction.dtype)) ** 2).mean()
 
 
 def dynamic_batch_balance(
@@ -48,7 +48,7 @@ def dynamic_batch_balance(
     Tensor
         A scalar of `prediction`'s type.
     """
-    error = (prediction - target) ** 2
+    error = (prediction - target.to(prediction.dtype)) ** 2
     is_positive = positive.to(error.dtype)
     is_negative = 1 - is_positive
     positives, negatives = is_positive.sum(dim=0), is_negative.sum(dim=0)  # (classes,)

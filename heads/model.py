@@ -1,7 +1,6 @@
 """A trained model on disk: a folder with ``model.safetensors`` and ``model.json``."""
 
 import json
-import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,7 +104,7 @@ class GestureModel:
         Raises
         ------
         InputError
-            If the folder holds something else, or cannot be written.
+            If the folder holds something else, or cannot be written; an earlier model is then still there.
         """
         check_destination(folder)
         probe = self.probe.predictor
@@ -114,19 +113,31 @@ class GestureModel:
         if isinstance(self.head.predictor, GestureNetwork):
             weights |= self.head.predictor.weights()
         contiguous = {name: np.ascontiguousarray(values) for name, values in weights.items()}
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workspace:
-            fresh, replaced = Path(workspace, "fresh"), Path(workspace, "replaced")
-            fresh.mkdir()
-            write_atomically(fresh / WEIGHTS, save(contiguous))
-            description = json.dumps(self.describe(), indent=2, ensure_ascii=False)
-            write_atomically(fresh / DESCRIPTION, description.encode())
-            if folder.exists():
-                folder.rename(replaced)
-            fresh.rename(folder)
-            shutil.rmtree(replaced, ignore_errors=True)
+        try:
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workspace:
+                fresh = Path(workspace, "fresh")
+                fresh.mkdir()
+                write_atomically(fresh / WEIGHTS, save(contiguous))
+                description = json.dumps(self.describe(), indent=2, ensure_ascii=False)
+                write_atomically(fresh / DESCRIPTION, description.encode())
+                _replace(folder, fresh, Path(workspace, "replaced"))
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written ({error.strerror}); free or choose another place") from error
 
     def _by_class(self, values: NDArray[np.float64]) -> dict[str, float]:
         return dict(zip(self.vocabulary.classes, values.tolist(), strict=True))
+
+
+def _replace(folder: Path, fresh: Path, aside: Path) -> None:
+    """Put a fresh folder in the place of another, which is moved aside and comes back if that fails."""
+    if folder.exists():
+        folder.rename(aside)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        if aside.exists():
+            aside.rename(folder)
+        raise
 
 
 def check_destination(folder: Path) -> None:
@@ -135,10 +146,12 @@ def check_destination(folder: Path) -> None:
     Raises
     ------
     InputError
-        If it holds something else than a model, or its parent does not exist.
+        If it holds anything but a model, which would be lost, or its parent does not exist.
     """
-    if folder.exists() and not (folder / DESCRIPTION).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: is there and holds no model; name another folder for the model")
+    if folder.exists():
+        names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
+        if names not in ({WEIGHTS, DESCRIPTION}, set()):
+            raise InputError(f"{folder}: is there and holds more than a model; name another folder for the model")
     if not folder.parent.is_dir():
         raise InputError(f"{folder}: there is no folder {folder.parent}; make it first or name another")
 
@@ -177,9 +190,9 @@ def load_model(folder: Path) -> GestureModel:
         )
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder}: the model is damaged ({error!r:.80}); train it again") from error
 
 
 def _in_order(by_class: dict[str, float], vocabulary: Vocabulary) -> NDArray[np.float64]:
-    return np.array([by_class[name] for name in vocabulary.classes])
+    return np.array([float(by_class[name]) for name in vocabulary.classes])

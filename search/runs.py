@@ -20,7 +20,7 @@ from search.thresholds import best_f1
 from store.errors import InputError
 from store.features import FeatureStore
 from store.progress import progress
-from store.vocabulary import load_vocabulary
+from store.vocabulary import class_members, load_vocabulary
 
 PROBE = "probe"
 SYSTEM_NAMES = (PROBE, *SYSTEMS)
@@ -75,7 +75,8 @@ def train(
     opened = FeatureStore(store)
     data = load_data(opened, annotation_paths, classes)
     parts = make_split(data, split, settings.seed)
-    if not data.labels.positive[parts.training].any():
+    gestures = len(class_members(classes))  # the background class, which comes behind them, is no gesture
+    if not data.labels.positive[parts.training, :gestures].any():
         raise InputError(f"{data.sources[0]}: no gesture in the training part; annotate more of the video")
     probe = _with_thresholds(fit_probe(data.clips, parts.training, data.labels.positive), data, parts)
     head, training = probe, {"system": PROBE, "seed": settings.seed}
@@ -122,7 +123,7 @@ def evaluate(model: Path, store: Path, annotation_paths: Sequence[Path]) -> dict
     """
     loaded = load_model(model)
     opened = FeatureStore(store)
-    opened.require(loaded.spec, f"the model {model} needs those; extract into another store")
+    opened.require(loaded.spec, f"the model {model} needs the latter; extract into another store")
     data = load_data(opened, annotation_paths, loaded.vocabulary)
     chosen, scored = _scored_clips(loaded, data)
     if not len(chosen):
@@ -174,10 +175,21 @@ def score(model: GestureModel, data: Data, index: NDArray[np.intp], frequency: N
 
 
 def make_split(data: Data, name: str, seed: int) -> Split:
-    """Divide the annotated clips into training, validation and test."""
-    if name == "random":
-        return splits.random(data.labels.known, seed)
-    return splits.blocked(data.times, data.clips.recording, data.labels.known, data.labels.positive, seed)
+    """Divide the annotated clips into training, validation and test.
+
+    Raises
+    ------
+    InputError
+        If there are too few of them.
+    """
+    if name not in SPLITS:
+        raise ValueError(f"unknown split {name!r}: {', '.join(SPLITS)}")
+    try:
+        if name == "random":
+            return splits.random(data.labels.known, seed)
+        return splits.blocked(data.times, data.clips.recording, data.labels.known, data.labels.positive, seed)
+    except InputError as error:
+        raise InputError(f"{', '.join(map(str, data.sources))}: {error}") from None
 
 
 def _train_head(

@@ -16,6 +16,7 @@ BLOCK = 30.0  # seconds of a contiguous block
 SHORTEST_BLOCK = 5.0
 BLOCKS_AT_LEAST = 12  # blocks get shorter before there are fewer of them
 GAP = 2.0  # seconds between clips of different parts
+_SLACK = 0.03  # shares need not be nearer than this: seeds would all end in the same split
 _SWAPS = 3000  # tries to improve an assignment of blocks
 _TRAINING, _VALIDATION, _TEST = range(3)
 
@@ -72,7 +73,8 @@ def blocked(
 
     Blocks last 30 s, or a twelfth of the annotated time where that is less, but never under 5 s. They are
     drawn so that every class is in every part where its blocks allow. Training clips closer than 2 s to a
-    clip of another part are dropped, as are validation clips that close to a test clip.
+    clip of another part are dropped, as are validation clips that close to a test clip; the shares are those
+    of what is left.
 
     Parameters
     ----------
@@ -94,7 +96,8 @@ def blocked(
     """
     block = _blocks(times, recording, known)
     block[known] = np.unique(block[known], return_inverse=True)[1]  # no numbers for blocks without clips
-    part = _assign(block[known], positive[known], seed)[block]
+    content = _content(times, recording, block, known, positive)
+    part = _assign(content, seed)[block]
     part[~known] = -1
     for keep, drop in ((_TEST, _VALIDATION), (_TEST, _TRAINING), (_VALIDATION, _TRAINING)):
         near = _near(times, recording, part == keep)
@@ -117,26 +120,62 @@ def _blocks(times: NDArray, recording: NDArray, known: NDArray[np.bool_]) -> NDA
     return block
 
 
-def _assign(block: NDArray, positive: NDArray[np.bool_], seed: int) -> NDArray[np.intp]:
+@dataclass(frozen=True)
+class _Content:
+    """What blocks hold: per block the number of clips, then of positives of each class.
+
+    Parameters
+    ----------
+    whole : ndarray of int, shape (blocks, 1 + classes)
+        The whole block.
+    head, tail : ndarray of int, shape (blocks, 1 + classes)
+        What is lost if the block before, or the one behind, claims its gap.
+    """
+
+    whole: NDArray[np.intp]
+    head: NDArray[np.intp]
+    tail: NDArray[np.intp]
+
+    def left(self, part: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return what an assignment of the blocks to parts leaves: test clips stay, training clips give way."""
+        yields = part[:-1] < part[1:]
+        lost = np.zeros_like(self.whole)
+        lost[:-1] += self.tail[:-1] * yields[:, None]
+        lost[1:] += self.head[1:] * (part[1:] < part[:-1])[:, None]
+        return np.maximum(self.whole - lost, 0)
+
+
+def _content(
+    times: NDArray, recording: NDArray, block: NDArray, known: NDArray[np.bool_], positive: NDArray[np.bool_]
+) -> _Content:
+    counted = np.column_stack([known, positive & known[:, None]]).astype(np.intp)
+    whole = np.zeros((int(block.max(initial=0)) + 1, counted.shape[1]), np.intp)
+    head, tail = np.zeros_like(whole), np.zeros_like(whole)
+    np.add.at(whole, block, counted)
+    for number in range(len(whole) - 1):
+        before, behind = known & (block == number), known & (block == number + 1)
+        tail[number] = counted[before & _near(times, recording, behind)].sum(axis=0)
+        head[number + 1] = counted[behind & _near(times, recording, before)].sum(axis=0)
+    return _Content(whole, head, tail)
+
+
+def _assign(content: _Content, seed: int) -> NDArray[np.intp]:
     """Return each block's part: drawn at random, then improved by swaps."""
-    blocks = int(block.max()) + 1 if len(block) else 0
-    if len(np.unique(block)) < 3:
-        return np.full(max(blocks, 1), _TRAINING)  # leaves the other parts empty, which Split refuses
-    clips = np.bincount(block, minlength=blocks)
-    events = np.zeros((blocks, positive.shape[1]), np.intp)
-    np.add.at(events, block, positive)
-    draw = np.random.default_rng(seed)
+    blocks = len(content.whole)
     part = np.full(blocks, _TRAINING)
+    if blocks < 3:
+        return part  # leaves the other parts empty, which Split refuses
+    draw = np.random.default_rng(seed)
     held_out = max(1, round(SHARES[_TEST] * blocks))
     part[:held_out], part[held_out : 2 * held_out] = _TEST, _VALIDATION
     part = draw.permutation(part)
-    cost = _cost(part, clips, events)
+    cost = _cost(part, content)
     for _ in range(_SWAPS):
         one, other = draw.integers(blocks, size=2)
         if part[one] == part[other]:
             continue
         part[one], part[other] = part[other], part[one]
-        changed = _cost(part, clips, events)
+        changed = _cost(part, content)
         if changed <= cost:
             cost = changed
         else:
@@ -144,17 +183,22 @@ def _assign(block: NDArray, positive: NDArray[np.bool_], seed: int) -> NDArray[n
     return part
 
 
-def _cost(part: NDArray, clips: NDArray, events: NDArray) -> float:
+def _cost(part: NDArray, content: _Content) -> float:
     """Return how far an assignment is from the shares, and how many classes miss a part they could be in.
 
-    A class in one block only belongs to the training part, one in two blocks to training and test.
+    A class in one block only belongs to the training part, one in two blocks to training and test. Worst is
+    a part without clips.
     """
-    in_blocks = (events > 0).sum(axis=0)
+    left = content.left(part)
+    in_blocks = (content.whole[:, 1:] > 0).sum(axis=0)
+    total = max(int(left[:, 0].sum()), 1)
     cost = 0.0
     for number, share, blocks_needed in zip((_TRAINING, _VALIDATION, _TEST), SHARES, (1, 3, 2), strict=True):
-        missing = (events[part == number].sum(axis=0) == 0) & (in_blocks >= blocks_needed)
-        cost += missing.sum() + abs(clips[part == number].sum() / clips.sum() - share)
-    return cost
+        clips, *events = left[part == number].sum(axis=0)
+        missing = (np.array(events) == 0) & (in_blocks >= blocks_needed)
+        cost += missing.sum() + max(abs(clips / total - share) - _SLACK, 0.0)
+        cost += (1 + len(in_blocks)) * (clips == 0)
+    return float(cost)
 
 
 def _near(times: NDArray, recording: NDArray, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:

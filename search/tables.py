@@ -139,5 +139,6 @@ def _show_untrained(result: dict[str, Any]) -> None:
 
 
 def _print(table: Table) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    # Without markup: "Nodding [chironomy]" is a tier's name, not a style.
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False, emoji=False)
     console.print(table)

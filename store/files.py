@@ -14,7 +14,7 @@ def require_file(path: Path) -> Path:
     Raises
     ------
     InputError
-        If there is no such file, if it is a folder, or if it is empty.
+        If there is no such file, if it is a folder, is empty, or may not be read.
     """
     if path.is_dir():
         raise InputError(f"{path}: is a folder, not a file; name the file in it")
@@ -22,6 +22,8 @@ def require_file(path: Path) -> Path:
         raise InputError(f"{path}: no such file; check the name and the folder")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; copy or export it again")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path}: may not be read; change its permissions")
     return path
 
 

@@ -34,13 +34,18 @@ def base_for(annotations: Path | None, out: Path) -> Path | None:
     Raises
     ------
     InputError
-        If both exist and differ, since one would be lost.
+        If both exist and differ, since one would be lost; if the one to keep cannot be read, or there is no
+        folder for the other. It costs nothing to know before the labelling.
     """
-    if annotations is None:
-        return out if out.exists() else None
-    if out.exists() and not out.samefile(annotations):
-        raise InputError(f"{out}: is there already; leave out --annotations to label into it, or name a new file")
-    return annotations
+    if not out.parent.is_dir():
+        raise InputError(f"{out}: there is no folder {out.parent}; make it first or name another")
+    there = out.is_dir() or (out.exists() and out.stat().st_size > 0)  # .txt without any annotation is empty
+    base = annotations or (out if there else None)
+    if base is not None:
+        read(base)
+        if there and not out.samefile(base):
+            raise InputError(f"{out}: is there already; leave out --annotations to label into it, or name a new file")
+    return base
 
 
 def write_predicted(
@@ -55,7 +60,7 @@ def write_predicted(
 
     Inside the base's annotated stretches nothing is predicted, since it would count as truth there, and
     earlier predictions stay, since they have been reviewed. Elsewhere earlier predictions are replaced.
-    Nothing else in the base changes.
+    Nothing else in the base changes. Text is in seconds of the video, an ELAN file keeps its time origin.
 
     Parameters
     ----------
@@ -74,7 +79,10 @@ def write_predicted(
     """
     kept = read(base) if base is not None else AnnotationFile(out, (), ())
     origin = time_origin(kept, video.stem)
-    moved = [replace(each, begin=max(each.begin - origin, 0.0), end=each.end - origin) for each in intervals]
+    if out.suffix.lower() != ELAN_ENDING:  # text has no origin
+        kept = replace(kept, intervals=tuple(_shifted(kept.intervals, origin)))
+        origin = 0.0
+    moved = _shifted(intervals, -origin)
     reviewed = annotated_stretches(kept) or []
     predicted = [
         *_pieces([each for each in kept.intervals if is_predicted(each.tier)], reviewed),
@@ -83,7 +91,7 @@ def write_predicted(
     tiers = [predicted_tier(gesture) for gesture in gestures]
     if out.suffix.lower() == ELAN_ENDING:
         document = _document(base, kept, out)
-        document.link_media(media_for(video, out))
+        document.link_media(replace(media_for(video, out), time_origin=origin))
         document.replace_predicted(predicted, annotator, tiers=tiers)
         document.save(out)
     else:
@@ -103,14 +111,23 @@ def _human(kept: AnnotationFile) -> list[Interval]:
     return [interval for interval in kept.intervals if not is_predicted(interval.tier)]
 
 
-def _pieces(intervals: Sequence[Interval], stretches: Sequence[Stretch]) -> list[Interval]:
-    """Return the parts of intervals that lie inside stretches."""
+def _shifted(intervals: Sequence[Interval], seconds: float) -> list[Interval]:
+    """Return intervals moved; what comes before 0 is cut off."""
     return [
-        replace(each, begin=max(each.begin, begin), end=min(each.end, end))
+        replace(each, begin=max(each.begin + seconds, 0.0), end=each.end + seconds)
+        for each in intervals
+        if each.end + seconds >= 0
+    ]
+
+
+def _pieces(intervals: Sequence[Interval], stretches: Sequence[Stretch]) -> list[Interval]:
+    """Return the parts of intervals that lie inside stretches and last a millisecond or more, as written."""
+    parts = (
+        replace(each, begin=round(max(each.begin, begin), 3), end=round(min(each.end, end), 3))
         for each in intervals
         for begin, end in stretches
-        if each.begin < end and each.end > begin
-    ]
+    )
+    return [part for part in parts if part.begin < part.end]
 
 
 def _between(stretches: Sequence[Stretch]) -> list[Stretch]:

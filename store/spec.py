@@ -62,12 +62,14 @@ class Spec:
 
         The name of a weights file does not count, its hash does.
         """
-        mine, theirs = self._features(), other._features()
-        return [f"{name}: {mine[name]}, not {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+        mine, theirs = self._described(), other._described()
+        different = {name for name in mine if mine[name] != theirs[name]}
+        if self.weights_sha256 == other.weights_sha256:
+            different.discard("weights")
+        return [f"{name}: {mine[name]}, not {theirs[name]}" for name in mine if name in different]
 
-    def _features(self) -> dict[str, Any]:
+    def _described(self) -> dict[str, Any]:
         described = self.to_dict()
-        described["weights"] = f"{described['weights']} ({described.pop('weights_sha256')[:12]})"
-        if not self.untrained:
-            described["weights"] = described["weights"].rpartition(" ")[2]
+        sha256 = described.pop("weights_sha256")
+        described["weights"] += f" ({sha256[:12]})"
         return described

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from store.errors import InputError
-from store.features import FeatureStore, Recording
+from store.features import FeatureStore
 
 _FACTS = ("source_name", "duration", "frame_rate", "runtime", "largest_difference")
 
@@ -23,7 +23,7 @@ def inspect_store(path: Path, verify: bool = False) -> dict[str, Any]:
     -------
     dict
         JSON-ready: spec, and per recording its clips, views, facts on its source, and ``damage``: None, or
-        what is wrong with it.
+        what is wrong with it. Of one that cannot be opened, all but the damage is None.
 
     Raises
     ------
@@ -35,22 +35,18 @@ def inspect_store(path: Path, verify: bool = False) -> dict[str, Any]:
         "store": str(path),
         "verified": verify,
         "spec": store.spec.to_dict(),
-        "recordings": {name: _describe(store[name], verify) for name in store.ids},
+        "recordings": {name: _describe(store, name, verify) for name in store.ids},
     }
 
 
-def _describe(recording: Recording, verify: bool) -> dict[str, Any]:
-    damage = None
-    if verify:
-        try:
+def _describe(store: FeatureStore, name: str, verify: bool) -> dict[str, Any]:
+    description = dict.fromkeys(("clips", "views", "sound", *_FACTS, "damage"))
+    try:
+        recording = store[name]
+        description |= {fact: recording.attributes.get(fact) for fact in _FACTS}
+        description |= {"views": recording.views, "sound": recording.has_sound, "clips": recording.clips}
+        if verify:
             recording.verify()
-        except InputError as error:
-            damage = str(error)
-    attributes = recording.attributes
-    return {
-        "clips": recording.clips,
-        "views": recording.views,
-        "sound": recording.has_sound,
-        **{name: attributes.get(name) for name in _FACTS},
-        "damage": damage,
-    }
+    except InputError as error:
+        description["damage"] = str(error)
+    return description

@@ -52,7 +52,7 @@ def frame_labels(
         End of the last frame in seconds.
     intervals : sequence of (begin, end)
         Annotations of one gesture, in seconds; they may overlap each other. One that only touches a
-        frame's border does not overlap it.
+        frame's border does not overlap it, and one without duration overlaps nothing.
 
     Returns
     -------
@@ -61,6 +61,8 @@ def frame_labels(
     labels = np.zeros(len(frame_times), dtype=bool)
     frame_ends = np.append(frame_times[1:], end)
     for begin, stop in intervals:
+        if begin >= stop:
+            continue
         first = np.searchsorted(frame_ends, begin, side="right")  # its end is the first one after `begin`
         last = np.searchsorted(frame_times, stop, side="left")  # the first that starts at `stop` or later
         labels[first:last] = True

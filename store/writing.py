@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from store.errors import InputError
-from store.features import SPEC_ATTRIBUTE, TAIL_GROUP, FeatureStore, Recording
+from store.features import SPEC_ATTRIBUTE, TAIL_GROUP, FeatureStore, Recording, occupied
 from store.files import sync_folder
+from store.seal import METADATA, seal
 from store.spec import Spec
 
 CLIPS_PER_CHUNK = 32  # 1.6 MB of float16 activations: a file worth opening, yet little lost with it
-_MIN_STD = 1e-6
 
 
 class RecordingWriter:
@@ -102,9 +102,10 @@ class RecordingWriter:
             self.put(f"statistics/{name}/mean", mean)
             self.put(f"statistics/{name}/std", std)
         self._group.attrs.update(attributes)
-        Recording(self._folder, "recording", self._group).verify()
+        seal(self._group, self._folder / "recording")
+        Recording.open(self._folder, "recording").verify()
         _sync_tree(self._folder / "recording")
-        if not self._store.exists():
+        if not occupied(self._store):
             self._create_store()
         FeatureStore(self._store).require(self._spec, "extract into another store")
         _rename_new(self._folder / "recording", self._store / self._recording)
@@ -112,10 +113,14 @@ class RecordingWriter:
     def _create_store(self) -> None:
         root = zarr.open_group(self._folder / "root", mode="w-", zarr_format=3)
         root.attrs[SPEC_ATTRIBUTE] = self._spec.to_dict()
+        seal(root, self._folder / "root")  # before the tail, which has a seal of its own
         tail = root.create_group(TAIL_GROUP)
         for name, values in self._tail.items():
             create_array(tail, name, values.shape, values.shape, values.dtype)[...] = values
+        seal(tail, self._folder / "root" / TAIL_GROUP)
         _sync_tree(self._folder / "root")
+        with suppress(OSError):
+            self._store.rmdir()  # an empty folder is no store
         try:
             _rename_new(self._folder / "root", self._store)
         except InputError:
@@ -174,6 +179,7 @@ def create_array(
         dtype=dtype,
         compressors=(ZstdCodec(level=1), Crc32cCodec()),
         config={"write_empty_chunks": True},  # so that a missing chunk is always damage
+        fill_value=np.nan,  # what other programs read in its place
     )
 
 
@@ -185,7 +191,8 @@ def check_id(recording: str) -> str:
     InputError
         If it cannot.
     """
-    if recording == TAIL_GROUP or recording.startswith((".", "__")) or set(recording) & set("/\\") or not recording:
+    reserved = recording in (TAIL_GROUP, METADATA) or recording.startswith((".", "__"))
+    if reserved or not recording or not recording.isprintable() or set(recording) & set("/\\"):
         raise InputError(f"{recording!r}: cannot be the id of a recording; give another with --name")
     return recording
 

@@ -1,0 +1,297 @@
+"""The command line: exit codes, one line for what is wrong, JSON alone where it was asked for."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+import chironomy
+from store.annotations import Interval, read, write
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command in this process; return status, standard output and standard error."""
+
+    def run_command(*arguments: object) -> tuple[int, str, str]:
+        try:
+            status = chironomy.main([str(argument) for argument in arguments])
+        except SystemExit as stopped:
+            status = int(stopped.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run_command
+
+
+@pytest.fixture
+def refuse(run):
+    """Run a command on bad input: exit 1, one line that names the file and what to do."""
+
+    def check(*arguments: object, names: object) -> str:
+        status, out, err = run(*arguments)
+        assert status == 1, (out, err)
+        assert out == ""
+        assert err.startswith("chironomy: ")
+        assert err.count("\n") == 1
+        assert err.endswith("\n")
+        assert str(names) in err
+        assert "Traceback" not in err
+        return err
+
+    return check
+
+
+def only_json(text: str) -> dict:
+    """Return the one JSON object that makes up a text."""
+    found, end = json.JSONDecoder().raw_decode(text)
+    assert text[end:].strip() == ""
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture
+def elan(tmp_path: Path) -> Path:
+    path = tmp_path / "video-1.eaf"
+    write(
+        path, [Interval(0, 1.5, "Nodding", "x"), Interval(2, 3, "Vibrato [chironomy]", "Vibrato"), Interval(4, 5, "a")]
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["extract", "a.mp4"],
+        ["extract", "a.mp4", "b.mp4", "--store", "s", "--name", "x"],
+        ["extract", "a.mp4", "b.mp4", "--store", "s", "--audio", "x.wav"],
+        ["extract", "a.mp4", "--store", "s", "--precision", "int8"],
+        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7"],
+        ["train", "s", "--annotations", "--vocabulary", "guitar-7", "--out", "m"],
+        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", "--epochs", "0"],
+        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", "--epochs", "many"],
+        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", "--seed", "-1"],
+        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", "--seed", "4294967296"],
+        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", "--system", "lstm"],
+        ["demo", "--seconds", "-3"],
+        ["label", "a.mp4", "--model", "m"],
+    ],
+)
+def test_wrong_arguments(arguments: list[str], run) -> None:
+    status, out, err = run(*arguments)
+    assert status == 2
+    assert out == ""
+    assert "usage:" in err.lower()
+    assert "_positive" not in err
+
+
+@pytest.mark.parametrize(
+    "command", ["", "extract", "inspect", "annotations", "convert", "train", "evaluate", "label", "demo"]
+)
+def test_help(command: str, run) -> None:
+    status, out, err = run(*command.split(), "--help")
+    assert (status, err) == (0, "")
+    assert "usage" in out.lower()
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, chironomy\n"
+        "try:\n    chironomy.main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(*[name for name in ('torch', 'numpy', 'av', 'zarr', 'librosa', 'sklearn', 'lxml', 'matplotlib') "
+        "if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == ""
+    assert "extract" in done.stdout
+
+
+def test_as_a_module(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "chironomy", "inspect", str(tmp_path / "nothing")]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "nothing: no feature store there" in done.stderr
+
+
+def test_annotations(elan: Path, run) -> None:
+    status, out, err = run("annotations", elan, "--vocabulary", "guitar-18")
+    assert (status, err) == (0, "")
+    assert "Nodding 1 (1.5 s)" in out
+    assert "Vibrato [chironomy]" in out  # brackets are no markup
+    status, out, err = run("annotations", elan, "--vocabulary", "guitar-18", "--json")
+    assert (status, err) == (0, "")
+    (file,) = only_json(out)["files"]
+    assert file["gestures"]["Nodding"] == {"count": 1, "seconds": 1.5}
+
+
+def test_of_several_annotation_files_the_others_go_on(elan: Path, tmp_path: Path, run) -> None:
+    broken, last = tmp_path / "broken.eaf", tmp_path / "last.csv"
+    broken.write_text("<html>")
+    write(last, [Interval(0, 1, "Vibrato")])
+    status, out, err = run("annotations", elan, broken, last, "--json")
+    assert status == 1
+    assert [Path(file["file"]).name for file in only_json(out)["files"]] == ["video-1.eaf", "last.csv"]
+    assert err.count("\n") == 1
+    assert f"{broken}: not a readable ELAN file" in err
+
+
+def test_convert(elan: Path, tmp_path: Path, run) -> None:
+    copy, text, table = (tmp_path / name for name in ("copy.eaf", "out.txt", "out.csv"))
+    for source, out in ((elan, copy), (elan, text), (text, table)):
+        assert run("convert", source, out) == (0, f"{out}\n", "")
+    assert copy.read_bytes() == elan.read_bytes()
+    expected = [(each.begin, each.end, each.tier, each.value) for each in read(elan).intervals]
+    assert [(each.begin, each.end, each.tier, each.value) for each in read(table).intervals] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("missing.eaf", None),
+        ("empty.eaf", ""),
+        ("text.eaf", "Dear diary"),
+        ("other.eaf", "<html/>"),
+        ("table.txt", "no\tcolumns\n"),
+        ("backwards.csv", "tier,begin,end,value\nNodding,5.0,4.0,x\n"),
+        ("unmatched.csv", "tier,begin,end,value\nJumping,4.0,5.0,x\n"),
+        ("wrong.docx", "x"),
+    ],
+)
+def test_bad_annotations(name: str, content: str | None, tmp_path: Path, refuse) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    if name == "unmatched.csv":
+        err = refuse_annotations(refuse, path)
+        assert "Jumping" in err
+        assert "Nodding" in err
+    else:
+        refuse("convert", path, tmp_path / "out.txt", names=path)
+    assert not (tmp_path / "out.txt").exists()
+
+
+def refuse_annotations(refuse, path: Path) -> str:
+    """Refuse by a command that needs a vocabulary and prints nothing else."""
+    return refuse("annotations", path, "--vocabulary", "guitar-18", names=path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("missing.mp4", None),
+        ("empty.mp4", b""),
+        ("text.mp4", b"Dear diary\n" * 50),
+        ("noise.mp4", bytes(range(256)) * 9),
+    ],
+)
+def test_bad_videos(name: str, content: bytes | None, tmp_path: Path, run) -> None:
+    video = tmp_path / name
+    if content is not None:
+        video.write_bytes(content)
+    before = sorted(tmp_path.iterdir())
+    status, out, err = run("extract", video, "--store", tmp_path / "store", "--weights", "random:0")
+    assert (status, out) == (1, "")
+    assert err.count("\n") == 1
+    assert err.startswith(f"chironomy: {video}")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("weights", ["random:x", "missing.pth", "text.pth"])
+def test_bad_weights(weights: str, tmp_path: Path, refuse, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text.pth").write_text("weights")
+    Path("video.mp4").write_text("x")
+    refuse("extract", "video.mp4", "--store", "store", "--weights", weights, names=weights)
+    assert not Path("store").exists()
+
+
+def test_no_store_no_model_no_vocabulary(tmp_path: Path, elan: Path, refuse) -> None:
+    store, model, out = tmp_path / "store", tmp_path / "model", tmp_path / "out"
+    train = ("train", store, "--annotations", elan, "--out", out, "--vocabulary")
+    refuse("inspect", store, names=store)
+    refuse(*train, "guitar-7", names=store)
+    refuse(*train, "guitar-9", names="guitar-9")
+    refuse("evaluate", model, store, "--annotations", elan, names=model)
+    video = tmp_path / "video.mp4"
+    video.write_text("x")
+    refuse("label", video, "--model", model, "--out", tmp_path / "x.eaf", names=model)
+    refuse("label", tmp_path / "no.mp4", "--model", model, "--out", tmp_path / "x.eaf", names="no.mp4")
+    refuse("label", video, "--model", model, "--out", tmp_path / "x.docx", names="x.docx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["video-1.eaf", "video.mp4"]
+    (tmp_path / "store").mkdir()
+    refuse("inspect", store, names=store)
+
+
+def test_stopped_by_the_user(monkeypatch, elan: Path, run) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("store.annotations.convert", stop)
+    status, out, err = run("convert", elan, elan.with_suffix(".txt"))
+    assert (status, out) == (1, "")
+    assert err.startswith("chironomy: stopped")
+
+
+def test_output_is_closed_early(elan: Path) -> None:
+    for more in ([], ["--json"]):
+        command = [sys.executable, "-m", "chironomy", "annotations", str(elan), *more]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, cwd=CHECKOUT, **pipes) as process:
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode == 1
+
+
+@pytest.mark.slow
+def test_inspect(beat_rep_store: Path, run) -> None:
+    status, out, err = run("inspect", beat_rep_store)
+    assert (status, err) == (0, "")
+    assert "beat_rep" in out
+    assert "pianist" in out
+    status, out, err = run("inspect", beat_rep_store, "--json")
+    assert (status, err) == (0, "")
+    assert only_json(out)["recordings"]["beat_rep"]["clips"] == 183
+
+
+@pytest.mark.slow
+def test_train_evaluate_and_label(beat_rep_store: Path, shared_data: Path, tmp_path: Path) -> None:
+    """In processes of their own, so that any warning shows on standard error."""
+    vocabulary, model, out = tmp_path / "two.toml", tmp_path / "model", tmp_path / "out.eaf"
+    vocabulary.write_text('name = "two"\ngestures = ["BEAT", "REP"]\n')
+    annotated = shared_data / "annotated" / "beat_rep.txt"
+    common = ("--annotations", annotated, "--json")
+    commands = (
+        ("train", beat_rep_store, *common, "--vocabulary", vocabulary, "--system", "probe", "--out", model),
+        ("evaluate", model, beat_rep_store, *common),
+        (
+            "label",
+            shared_data / "video" / "pianist.avi",
+            "--model",
+            model,
+            "--store",
+            beat_rep_store,
+            "--out",
+            out,
+            "--json",
+        ),
+    )
+    results = []
+    for arguments in commands:
+        command = [sys.executable, "-W", "default", "-m", "chironomy", *map(str, arguments)]
+        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        results.append(only_json(done.stdout))
+    trained, evaluated, labelled = results
+    assert evaluated["scores"] == trained["scores"]["test"]
+    assert labelled["clips"] == 182
+    schema = etree.XMLSchema(etree.parse(str(shared_data / "elan" / "EAFv3.0.xsd")))
+    schema.assertValid(etree.parse(str(out)))

@@ -1,0 +1,208 @@
+"""Predictions into annotation files: beside what people annotated, never over it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from store import annotations
+from store.annotations import AnnotationFile, Interval, Media, media_for, predicted_tier, read, write
+from store.errors import InputError
+from store.predicted import base_for, write_predicted
+
+GESTURES = ("nod", "freeze")
+SAMPLES = (
+    "childproject.eaf",
+    "gesture-vocabularies.eaf",
+    "golden.eaf",
+    "sample_2.8.eaf",
+    "tla-example.eaf",
+    "turkish-v2.6.eaf",
+)
+
+
+def predicted(begin: float, end: float, gesture: str = "nod", confidence: float | None = 0.75) -> Interval:
+    return Interval(begin, end, predicted_tier(gesture), gesture, confidence)
+
+
+def of_tier(file: AnnotationFile, tier: str) -> list[tuple[float, float]]:
+    return [(each.begin, each.end) for each in file.intervals if each.tier == tier]
+
+
+def label(base: Path | None, out: Path, intervals: list[Interval], video: Path | None = None) -> AnnotationFile:
+    write_predicted(base, out, video or out.with_name("video.mp4"), intervals, GESTURES, "chironomy, model m")
+    return read(out)
+
+
+@pytest.fixture(scope="module")
+def schema(shared_data):
+    return etree.XMLSchema(etree.parse(str(shared_data / "elan" / "EAFv3.0.xsd")))
+
+
+def elements(path: Path, without: str = "[chironomy]") -> set[bytes]:
+    """Return tiers with all they hold, types, vocabularies, links and comments, ours left out."""
+    root = etree.parse(str(path)).getroot()
+    found = set()
+    for element in [*root, *root.find("HEADER"), *root.find("TIME_ORDER")]:
+        if element.tag in ("HEADER", "TIME_ORDER") or "lastUsedAnnotationId" in element.attrib.values():
+            continue
+        if without not in element.get("TIER_ID", ""):
+            found.add(etree.tostring(element, method="c14n", with_tail=False))
+    return found
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_everything_in_an_elan_file_stays(sample: str, shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "elan" / sample
+    out = tmp_path / "video.eaf"
+    shutil.copy(source, out)
+    out.chmod(0o644)
+    origin = annotations.time_origin(read(source), "video")
+    label(out, out, [predicted(origin + 1, origin + 2), predicted(origin + 5, origin + 6, "freeze")])
+    assert elements(source) <= elements(out)
+    again = tmp_path / "again.eaf"
+    label(out, again, [predicted(origin + 3, origin + 4)])
+    assert elements(source) <= elements(again)
+    before, after = read(source), read(again)
+    assert set(before.intervals) <= set(after.intervals)
+    ours = [each for each in after.intervals if each.tier.endswith("[chironomy]")]
+    assert len(after.intervals) == len(before.intervals) + len(ours)
+    assert [each.value for each in ours] == ["nod"]  # of the first labelling nothing is left
+
+
+@pytest.mark.parametrize("place", [".", "labels/deep"])
+@pytest.mark.parametrize("name", ["video.mp4", "video 100%25 ü.mp4"])
+def test_a_new_elan_file_is_valid_and_finds_its_video(place: str, name: str, schema, tmp_path: Path) -> None:
+    video = tmp_path / "videos" / name
+    video.parent.mkdir()
+    video.touch()
+    out = tmp_path / place / "out.eaf"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    file = label(None, out, [predicted(1, 2)], video)
+    schema.assertValid(etree.parse(str(out)))
+    (media,) = file.media
+    assert (out.parent / media.relative_url).resolve() == video.resolve()
+    assert set(file.tiers) == {"nod [chironomy]", "freeze [chironomy]"}  # not found shows as an empty tier
+    assert of_tier(file, "nod [chironomy]") == [(1.0, 2.0)]
+
+
+def test_reviewed_predictions_stay_and_nothing_is_predicted_there(tmp_path: Path) -> None:
+    base = tmp_path / "video.eaf"
+    tier = predicted_tier("nod")
+    write(
+        base,
+        [
+            Interval(10, 20, "Annotated"),
+            Interval(12, 13, "nod", "by hand"),
+            Interval(2, 3, tier, "nod"),  # before: to be replaced
+            Interval(9, 11, tier, "nod"),  # over the border: the reviewed half stays
+            Interval(14, 15, tier, "freeze"),  # corrected by its value
+            Interval(19, 22, tier, "nod"),
+        ],
+    )
+    new = [predicted(0, 1), predicted(8, 12), predicted(12.5, 13.5), predicted(18, 25), predicted(30, 31, "freeze")]
+    for out in (base, tmp_path / "copy.csv", tmp_path / "copy.txt"):
+        file = label(tmp_path / "video.eaf", out, new)
+        assert of_tier(file, tier) == [(0, 1), (8, 10), (10, 11), (14, 15), (19, 20), (20, 25)]
+        assert [each.value for each in file.intervals if each.begin == 14] == ["freeze"]
+        assert of_tier(file, "freeze [chironomy]") == [(30, 31)]
+        assert of_tier(file, "nod") == [(12, 13)]
+        assert of_tier(file, "Annotated") == [(10, 20)]
+
+
+STRETCHES = st.lists(st.tuples(st.integers(0, 20000), st.integers(1, 4000)), max_size=4)
+
+
+@given(STRETCHES, st.lists(st.tuples(st.floats(0, 20), st.floats(0.001, 3)), max_size=5))
+@settings(deadline=None, max_examples=60)
+def test_no_prediction_inside_annotated_stretches(tmp_path_factory, stretches: list, found: list) -> None:
+    folder = tmp_path_factory.mktemp("predicted")
+    base = folder / "video.csv"
+    marks = [Interval(begin / 1000, (begin + length) / 1000, "annotated") for begin, length in stretches]
+    write(base, [Interval(0, 1, "nod", "by hand"), *marks])
+    new, begin = [], 0.0
+    for gap, length in found:  # one after the other, as joined clips are, at times that are no milliseconds
+        new.append(predicted(begin + gap / 3, begin + gap / 3 + length / 3))
+        begin = new[-1].end + 1 / 7
+    file = label(base, folder / "out.csv", new)  # ELAN cannot hold stretches that overlap
+    ours = of_tier(file, predicted_tier("nod"))
+    for first, last in ours:
+        assert first < last
+        for mark in marks:
+            assert last <= mark.begin + 1e-9 or first >= mark.end - 1e-9
+    # Seconds of predictions outside the stretches, in a plain count of milliseconds.
+    free = [
+        moment
+        for each in new
+        for moment in range(round(each.begin * 1000), round(each.end * 1000))
+        if not any(mark.begin * 1000 <= moment + 0.5 <= mark.end * 1000 for mark in marks)
+    ]
+    assert sum(last - first for first, last in ours) == pytest.approx(len(free) / 1000, abs=0.002 * (len(new) + 1))
+
+
+def test_text_and_csv(tmp_path: Path) -> None:
+    label(None, tmp_path / "out.txt", [predicted(1, 2.5)])
+    assert (tmp_path / "out.txt").read_text() == (
+        "nod [chironomy]\t\t00:00:01.000\t1.000\t00:00:02.500\t2.500\t00:00:01.500\t1.500\tnod\n"
+    )
+    label(None, tmp_path / "out.csv", [predicted(1 / 3, 2.5)])
+    assert (tmp_path / "out.csv").read_text().splitlines() == [
+        "tier,begin,end,value,confidence",
+        "nod [chironomy],0.333,2.500,nod,0.7500",
+    ]
+    for name in ("out.txt", "out.csv"):  # again, into the file that is there
+        write(tmp_path / name, [*read(tmp_path / name).intervals, Interval(4, 5, "nod")])
+        file = label(tmp_path / name, tmp_path / name, [predicted(7, 8)])
+        assert [(each.tier, each.begin) for each in file.intervals] == [("nod", 4), ("nod [chironomy]", 7)]
+
+
+@pytest.mark.parametrize("linked", ["video.mp4", "other.mp4"])
+def test_the_time_origin_of_the_linked_media_counts(linked: str, tmp_path: Path) -> None:
+    base = tmp_path / "video.eaf"
+    link = Media((tmp_path / linked).as_uri(), f"./{linked}", "video/mp4", time_origin=2.0)
+    write(base, [Interval(1, 2, "nod", "at 3 s of the video")], media=[link])
+    new = [predicted(0.5, 1.5), predicted(1.5, 2.5), predicted(7, 8)]
+    text = label(base, tmp_path / "video.csv", new)
+    assert of_tier(text, "nod") == [(3, 4)]  # text is in seconds of the video
+    assert of_tier(text, "nod [chironomy]") == [(0.5, 1.5), (1.5, 2.5), (7, 8)]
+    file = label(base, base, new)
+    assert of_tier(file, "nod") == [(1, 2)]
+    assert of_tier(file, "nod [chironomy]") == [(0, 0.5), (5, 6)]  # what came before the file's time 0 is cut off
+    assert annotations.time_origin(file, "video") == 2.0
+
+
+def test_the_video_is_linked_once(tmp_path: Path) -> None:
+    out = tmp_path / "video.eaf"
+    write(out, [Interval(1, 2, "nod")], media=[media_for(tmp_path / "video.mp4", out)])
+    label(out, out, [])
+    assert len(label(out, out, []).media) == 1
+
+
+def test_what_is_labelled_into(tmp_path: Path) -> None:
+    out, other = tmp_path / "out.csv", tmp_path / "other.csv"
+    assert base_for(None, out) is None
+    write(other, [Interval(1, 2, "nod")])
+    assert base_for(other, out) == other
+    assert base_for(other, other) == other
+    write(out, [Interval(1, 2, "nod")])
+    assert base_for(None, out) == out
+    assert base_for(out, tmp_path / "." / "out.csv") == out
+    with pytest.raises(InputError, match=r"out\.csv: is there already"):
+        base_for(other, out)
+    with pytest.raises(InputError, match=r"missing\.csv: no such file"):
+        base_for(tmp_path / "missing.csv", out)
+    with pytest.raises(InputError, match=r"there is no folder"):
+        base_for(None, tmp_path / "nowhere" / "out.csv")
+    out.write_text("not a table\n")
+    with pytest.raises(InputError, match=r"out\.csv"):
+        base_for(None, out)
+
+
+def test_a_text_file_without_any_gesture_can_be_labelled_again(tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    write_predicted(None, out, tmp_path / "video.mp4", [], GESTURES, "chironomy")
+    assert out.read_text() == ""
+    assert base_for(None, out) is None
