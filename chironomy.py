@@ -86,7 +86,7 @@ def _run_extract(arguments: Arguments) -> int:
     for outcome in extractor.extract_all(arguments.videos, arguments.name, arguments.audio):
         if outcome.error is None:
             counted = f"{outcome.clips} clips, {outcome.seconds:.1f} s"
-            print(f"{outcome.video}: {outcome.recording} {outcome.status}, {counted}")
+            print(f"{outcome.video}: {outcome.recording} {outcome.status}, {counted}", flush=True)
         else:
             failed = True
             _complain(outcome.error)

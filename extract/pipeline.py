@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -87,15 +87,15 @@ class Extractor:
         """What runs the trunk; prepared when the first video needs it."""
         return prepare(self.backbone, self.device)
 
-    def extract_all(self, videos: Sequence[Path], name: str | None = None, audio: Path | None = None) -> list[Outcome]:
+    def extract_all(
+        self, videos: Iterable[Path], name: str | None = None, audio: Path | None = None
+    ) -> Iterator[Outcome]:
         """Extract videos one after the other; one that cannot be used does not stop the others."""
-        outcomes = []
         for video in videos:
             try:
-                outcomes.append(self.extract(video, name, audio))
+                yield self.extract(video, name, audio)
             except InputError as error:
-                outcomes.append(Outcome(str(video), name or video.stem, "failed", error=str(error)))
-        return outcomes
+                yield Outcome(str(video), name or video.stem, "failed", error=str(error))
 
     def extract(self, video: Path, name: str | None = None, audio: Path | None = None) -> Outcome:
         """Extract one video, unless the store has it.

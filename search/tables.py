@@ -54,28 +54,20 @@ def show_store(summary: dict[str, Any]) -> None:
     spec = summary["spec"]
     print(f"{summary['store']}: {spec['backbone']}, weights {spec['weights']} ({spec['kind']}), {spec['precision']}")
     table = Table()
-    for column in (
-        "recording",
-        "clips",
-        "sound",
-        "seconds",
-        "frames/s",
-        "source",
-        "verified" if summary["verified"] else "",
-    ):
+    for column in ("recording", "clips", "sound", "seconds", "frames/s", "source"):
         table.add_column(column, justify="right" if column in ("clips", "seconds", "frames/s") else "left")
+    damages = {name: recording["damage"] for name, recording in summary["recordings"].items() if recording["damage"]}
     for name, recording in summary["recordings"].items():
-        verified = "" if not summary["verified"] else (recording["damage"] or "yes")
-        table.add_row(
-            name,
-            str(recording["clips"]),
-            "yes" if recording["sound"] else "no",
-            f"{recording['duration']:.2f}",
-            f"{recording['frame_rate']:.2f}",
-            recording["source_name"],
-            verified,
-        )
+        if name not in damages:
+            sound = "yes" if recording["sound"] else "no"
+            numbers = (f"{recording[key]:.2f}" for key in ("duration", "frame_rate"))
+            table.add_row(name, str(recording["clips"]), sound, *numbers, recording["source_name"])
     _print(table)
+    for damage in damages.values():
+        print(f"chironomy: {damage}", file=sys.stderr)
+    if summary["verified"]:
+        whole = len(summary["recordings"]) - len(damages)
+        print(f"verified: {whole} of {len(summary['recordings'])} recordings are whole")
 
 
 def show_annotations(summary: dict[str, Any]) -> None:

@@ -91,6 +91,7 @@ def write_predicted(
     tiers = [predicted_tier(gesture) for gesture in gestures]
     if out.suffix.lower() == ELAN_ENDING:
         document = _document(base, kept, out)
+        document.move_to(out.parent)
         document.link_media(replace(media_for(video, out), time_origin=origin))
         document.replace_predicted(predicted, annotator, tiers=tiers)
         document.save(out)

@@ -21,6 +21,6 @@ def beat_rep_store(shared_data, tmp_path_factory) -> Path:
 
     store = tmp_path_factory.mktemp("beat_rep") / "store"
     videos = [shared_data / "annotated" / "beat_rep.mp4", shared_data / "video" / "pianist.avi"]
-    outcomes = Extractor(store, load_backbone("random:0")).extract_all(videos)
+    outcomes = list(Extractor(store, load_backbone("random:0")).extract_all(videos))
     assert [outcome.error for outcome in outcomes] == [None, None]
     return store

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import small_store
 from lxml import etree
 
 import chironomy
@@ -260,6 +261,24 @@ def test_inspect(beat_rep_store: Path, run) -> None:
     status, out, err = run("inspect", beat_rep_store, "--json")
     assert (status, err) == (0, "")
     assert only_json(out)["recordings"]["beat_rep"]["clips"] == 183
+
+
+@pytest.mark.parametrize("broken", ["a/audio/c/0/0/0", "a/zarr.json"])
+def test_inspect_verifies(tmp_path: Path, run, broken: str) -> None:
+    store = tmp_path / "S"
+    small_store.write(store, "a")
+    small_store.write(store, "b")
+    status, out, err = run("inspect", store, "--verify")
+    assert (status, err) == (0, "")
+    assert "2 of 2" in out
+    content = bytearray((store / broken).read_bytes())
+    content[len(content) // 2] ^= 4
+    (store / broken).write_bytes(content)
+    status, out, err = run("inspect", store, "--verify")
+    assert status == 1
+    assert err.count("\n") == 1
+    assert f"{store}: a" in err
+    assert "1 of 2" in out
 
 
 @pytest.mark.slow

@@ -244,7 +244,9 @@ def test_what_cannot_be_used(backbone, tmp_path):
         assert "\n" not in outcome.error
         assert "; " in outcome.error
     assert sorted(path.name for path in tmp_path.iterdir()) == before
-    outcomes = extractor.extract_all([tmp_path / "text.mp4", tmp_path / "short.mov", whole, tmp_path / "none.mp4"])
+    outcomes = list(
+        extractor.extract_all([tmp_path / "text.mp4", tmp_path / "short.mov", whole, tmp_path / "none.mp4"])
+    )
     assert [outcome.status for outcome in outcomes] == ["failed", "failed", "extracted", "failed"]
     assert FeatureStore(tmp_path / "S").ids == ["whole"]
     assert "15 frames" in str(outcomes[1].error)

@@ -206,3 +206,14 @@ def test_a_text_file_without_any_gesture_can_be_labelled_again(tmp_path: Path) -
     write_predicted(None, out, tmp_path / "video.mp4", [], GESTURES, "chironomy")
     assert out.read_text() == ""
     assert base_for(None, out) is None
+
+
+def test_an_elan_file_written_elsewhere_still_finds_its_video(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    video = tmp_path / "recording.mp4"
+    video.write_bytes(b"only its name matters here")
+    base, out = tmp_path / "recording.eaf", tmp_path / "there" / "labelled.eaf"
+    write(base, [], media=[media_for(video, base)])
+    write_predicted(base, out, video, [], ["Nodding"], "chironomy")
+    (link,) = etree.parse(out).findall("HEADER/MEDIA_DESCRIPTOR")
+    assert (out.parent / link.get("RELATIVE_MEDIA_URL")).resolve() == video.resolve()

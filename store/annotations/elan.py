@@ -13,7 +13,7 @@ from lxml import etree
 
 from store.annotations import elan_tree
 from store.annotations.elan_times import read_intervals
-from store.annotations.media import file_names
+from store.annotations.media import file_names, media_for
 from store.annotations.model import AnnotationFile, Interval, Media
 from store.annotations.tiers import PREDICTED_SUFFIX, is_predicted
 from store.errors import InputError
@@ -88,6 +88,20 @@ class EafDocument:
         others = self._header.iterchildren("LINKED_FILE_DESCRIPTOR", "PROPERTY")
         elan_tree.insert(self._header, element, next(others, None), depth=2)
         self._content = None
+
+    def move_to(self, folder: Path) -> None:
+        """Make relative links to existing files hold from another folder, as ELAN does when it saves elsewhere."""
+        here = self.path.parent
+        if folder.resolve() == here.resolve():
+            return
+        for element in self._header.iterchildren("MEDIA_DESCRIPTOR", "LINKED_FILE_DESCRIPTOR"):
+            for attribute in ("RELATIVE_MEDIA_URL", "RELATIVE_LINK_URL"):
+                linked = here / element.get(attribute, "")
+                if linked.is_file():
+                    moved = media_for(linked, folder / self.path.name).relative_url
+                    if moved is not None:
+                        element.set(attribute, elan_tree.xml_text(moved))
+                        self._content = None
 
     def add_tiers(self, intervals: Iterable[Interval], *, tiers: Iterable[str] = ()) -> None:
         """Add the tiers of `intervals`, as of a human annotator.
