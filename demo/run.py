@@ -103,12 +103,13 @@ def _annotate_in_part(folder: Path, videos: list[Path], seconds: float) -> Path:
 
 def _score_the_rest(folder: Path, model: Path, store: Path, video: Path, seconds: float) -> dict[str, Any]:
     """Score the model on the half of the last video that nobody had annotated for it."""
-    rest = folder / "rest"
-    rest.mkdir(exist_ok=True)
-    unseen = _write_stretch(rest, video, seconds / 2 + GAP, seconds)
+    apart = folder / "rest"
+    apart.mkdir(exist_ok=True)
+    unseen = _write_stretch(apart, video, seconds / 2 + GAP, seconds)
     loaded = load_model(model)
     data = load_data(FeatureStore(store), [unseen], loaded.vocabulary)
-    return score(loaded, data, np.flatnonzero(data.labels.known), np.array(loaded.training["frequency"]))
+    rest = {"rest": np.flatnonzero(data.labels.known)}
+    return score(loaded, data, rest, np.array(loaded.training["frequency"]))["rest"]
 
 
 def _write_stretch(folder: Path, video: Path, begin: float, end: float) -> Path:

@@ -18,13 +18,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from extract.download import Published, download
 from extract.r3d34 import R3D34, initialise
 from store.errors import InputError
 from store.files import require_file, sha256
 from store.spec import Spec
 
 TAIL_PREFIXES = ("layer4.", "fc.")
-PUBLISHED = ("resnet-34-kinetics.pth", "r3d34_K_200ep.pth", "r3d34_KM_200ep.pth")
+# What `auto` looks for in the cache, in this order: the authors' files, then the copy that it can download.
+AUTHORS_FILES = ("resnet-34-kinetics.pth", "r3d34_K_200ep.pth", "r3d34_KM_200ep.pth")
+# The authors' weights of 2018 as hosted with pretorched-x; its name ends in the start of its SHA-256.
+HOSTED = Published(
+    "resnet3d34_kinetics-133ec9c4.pth",
+    "https://pretorched-x.csail.mit.edu/models/resnet3d34_kinetics-133ec9c4.pth",
+    "133ec9c4",
+)
 
 
 @dataclass(frozen=True)
@@ -116,18 +124,18 @@ def load_backbone(weights: str) -> Backbone:
     Parameters
     ----------
     weights : str
-        ``random:SEED``: untrained, of the kind of 2018; ``auto``: a published file in the cache folder;
-        else a checkpoint file.
+        ``random:SEED``: untrained, of the kind of 2018; ``auto``: a published file in the cache folder,
+        downloaded into it if there is none; else a checkpoint file.
 
     Raises
     ------
     InputError
-        If the file is missing or not a checkpoint of a 3D-ResNet34.
+        If the file is missing, not a checkpoint of a 3D-ResNet34, or cannot be downloaded.
     """
     if weights.startswith("random:"):
         return _random(weights)
     if weights == "auto":
-        return _from_file(_cached())
+        return _from_file(_automatic())
     return _from_file(Path(weights))
 
 
@@ -175,15 +183,17 @@ def _wanted(spec: Spec) -> str:
     return f"{spec.weights} with SHA-256 {spec.weights_sha256[:12]}..."
 
 
-def _cached() -> Path:
-    for name in PUBLISHED:
+def _automatic() -> Path:
+    for name in (*AUTHORS_FILES, HOSTED.name):
         if (cache_folder() / name).is_file():
             return cache_folder() / name
-    raise InputError(
-        f"no weights in {cache_folder()}; download {PUBLISHED[0]} or {PUBLISHED[1]} from the shared folders of "
-        "github.com/kenshohara/3D-ResNets-PyTorch into it, name a file with --weights FILE, or try out "
-        "with --weights random:0"
-    )
+    try:
+        return download(HOSTED, cache_folder())
+    except InputError as error:
+        raise InputError(
+            f"{error}; or put {AUTHORS_FILES[0]} or {AUTHORS_FILES[1]} from the shared folders named at "
+            f"github.com/kenshohara/3D-ResNets-PyTorch into {cache_folder()}, or try out with --weights random:0"
+        ) from error
 
 
 def _random(weights: str) -> Backbone:

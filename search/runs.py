@@ -1,6 +1,6 @@
 """Training and evaluation runs: a store and annotations in, a model and its scores out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from store.progress import progress
 from store.vocabulary import class_members, load_vocabulary
 
 PROBE = "probe"
-SYSTEM_NAMES = (PROBE, *SYSTEMS)
 SPLITS = ("blocked", "random")
 
 
@@ -92,10 +91,7 @@ def train(
         scores={},
     )
     frequency = data.labels.positive[parts.training].mean(axis=0)
-    scores = {
-        name: score(model, data, index, frequency)
-        for name, index in (("validation", parts.validation), ("test", parts.test))
-    }
+    scores = score(model, data, {"validation": parts.validation, "test": parts.test}, frequency)
     model = replace(model, scores=scores, training=model.training | {"frequency": frequency.tolist()})
     model.save(out)
     return model.describe() | {
@@ -133,13 +129,15 @@ def evaluate(model: Path, store: Path, annotation_paths: Sequence[Path]) -> dict
         "system": loaded.system,
         "untrained_backbone": opened.spec.untrained,
         "scored": scored,
-        "scores": score(loaded, data, chosen, np.array(loaded.training["frequency"])),
+        "scores": score(loaded, data, {"evaluation": chosen}, np.array(loaded.training["frequency"]))["evaluation"],
         "notes": list(data.notes),
     }
 
 
-def score(model: GestureModel, data: Data, index: NDArray[np.intp], frequency: NDArray[np.float64]) -> dict[str, Any]:
-    """Score a model, its probe and the trivial baselines on some clips.
+def score(
+    model: GestureModel, data: Data, parts: Mapping[str, NDArray[np.intp]], frequency: NDArray[np.float64]
+) -> dict[str, dict[str, Any]]:
+    """Score a model, its probe and the trivial baselines on parts of the clips.
 
     Parameters
     ----------
@@ -147,22 +145,35 @@ def score(model: GestureModel, data: Data, index: NDArray[np.intp], frequency: N
         Whose head and probe are scored.
     data : Data
         Clips and labels.
-    index : ndarray of int
-        The clips that count.
+    parts : mapping of str to ndarray of int
+        Name of a part -> its clips.
     frequency : ndarray of float64, shape (classes,)
         Share of the training clips in which each class is present, for the baseline by chance.
 
     Returns
     -------
     dict
-        JSON-ready.
+        JSON-ready, by part.
     """
-    true = data.labels.positive[index]
-    present = model.head.present(model.head.predict(data.clips))[index]
-    by_probe = model.probe.present(model.probe.predict(data.clips))[index]
-    columns = zip(model.vocabulary.classes, *precision_recall_f1(true, present), true.sum(axis=0), strict=True)
+    present = model.head.present(model.head.predict(data.clips))
+    by_probe = model.probe.present(model.probe.predict(data.clips))
+    true, classes = data.labels.positive, model.vocabulary.classes
     return {
-        "clips": len(index),
+        name: _score_part(classes, true[index], present[index], by_probe[index], frequency)
+        for name, index in parts.items()
+    }
+
+
+def _score_part(
+    classes: Sequence[str],
+    true: NDArray[np.bool_],
+    present: NDArray[np.bool_],
+    by_probe: NDArray[np.bool_],
+    frequency: NDArray[np.float64],
+) -> dict[str, Any]:
+    columns = zip(classes, *precision_recall_f1(true, present), true.sum(axis=0), strict=True)
+    return {
+        "clips": len(true),
         "macro_f1": macro_f1(true, present),
         "probe_macro_f1": macro_f1(true, by_probe),
         "always_macro_f1": always_f1(true),

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from extract import weights
+from extract.download import Published
 from extract.r3d34 import R3D34
 from extract.weights import cache_folder, find_backbone, load_backbone
 from store.errors import InputError
@@ -229,12 +231,13 @@ def refused(action) -> str:
 
 def test_auto(tmp_path, monkeypatch):
     monkeypatch.setenv("CHIRONOMY_CACHE", str(tmp_path))
+    nobody_listens = Published("resnet3d34.pth", "http://127.0.0.1:9/resnet3d34.pth", "133ec9c4")
+    monkeypatch.setattr(weights, "HOSTED", nobody_listens)
     message = refused(lambda: load_backbone("auto"))
     assert str(tmp_path / "weights") in message
     assert "resnet-34-kinetics.pth" in message
     assert "github.com/kenshohara/3D-ResNets-PyTorch" in message
     assert "--weights" in message
-    (tmp_path / "weights").mkdir()
     save(tmp_path / "weights" / "r3d34_K_200ep.pth", published("B", 700))
     assert load_backbone("auto").kind == "2020"
 
@@ -254,8 +257,8 @@ def test_found_by_hash(tmp_path, monkeypatch, untrained):
     for folder in (cache_folder(), store, store.parent):
         file = folder / "renamed.pth"
         file.write_bytes((tmp_path / "elsewhere.pt").read_bytes())
-        for weights in (None, "auto"):
-            assert find_backbone(spec, store, weights).sha256 == spec.weights_sha256
+        for given in (None, "auto"):
+            assert find_backbone(spec, store, given).sha256 == spec.weights_sha256
         file.unlink()
     assert find_backbone(spec, store, str(tmp_path / "elsewhere.pt")).sha256 == spec.weights_sha256
     assert "not the weights" in refused(lambda: find_backbone(spec, None, "random:7"))
