@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from extract.pipeline import Extractor, describe_source
+from extract.pipeline import Extractor
 from extract.weights import find_backbone
 from heads.clips import load_clips
 from heads.intervals import clips_to_intervals
@@ -14,7 +14,7 @@ from store.annotations import check_ending
 from store.annotations.model import Interval
 from store.errors import InputError
 from store.features import FeatureStore, Recording
-from store.files import require_file
+from store.files import require_file, sha256
 from store.predicted import base_for, write_predicted
 from store.vocabulary import class_members
 
@@ -92,10 +92,9 @@ def _features(
     if store.exists():
         opened = FeatureStore(store)
         opened.require(model.spec, f"the model {folder} needs the latter; leave out --store or name another")
-        source = describe_source(video, audio=None)["source_sha256"]
-        for recording in (opened[name] for name in opened.ids):
-            if recording.attributes["source_sha256"] == source:
-                return recording
+        stored = opened.with_source(sha256(video))
+        if stored is not None:
+            return stored
     backbone = find_backbone(model.spec, store, weights)
     extractor = Extractor(store, backbone, device, model.spec.precision)
     if extractor.spec.differences(model.spec):

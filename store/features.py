@@ -13,6 +13,7 @@ Every chunk ends in a CRC32C and the metadata are sealed (`store.seal`), so a fl
 never a number. `store.writing` has the other half: how a recording comes in.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,15 @@ class FeatureStore:
         if recording not in self:
             raise InputError(f"{self.path}: no recording {recording}; it has {', '.join(self.ids) or 'none'}")
         return Recording.open(self.path, recording)
+
+    def with_source(self, sha256: str) -> Recording | None:
+        """Return the recording made from the video of that hash, if there is one; damaged ones are passed over."""
+        for name in self.ids:
+            with suppress(InputError):
+                recording = self[name]
+                if recording.attributes["source_sha256"] == sha256:
+                    return recording
+        return None
 
     def tail(self) -> dict[str, NDArray]:
         """Return the weights of conv5 and fc, by their names in the backbone."""
