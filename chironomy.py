@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0 done, 1 the input cannot be used, or stopped. Wrong arguments exit with 2.
     """
     arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to stop is a Ctrl-C
     try:
         status = arguments.run(arguments) or 0
         sys.stdout.flush()
@@ -36,10 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         _complain(error)
     except KeyboardInterrupt:
-        _complain("stopped; what was finished is kept, the same command goes on from there")
+        _complain("stopped; nothing half-finished is left, the same command does the rest")
     except BrokenPipeError:
         # Whoever read the output has closed it, as head does; Python's own flush at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _complain(f"{error.filename or 'a file'}: {error.strerror or error}; check the place and its permissions")
     return 1
 
 
@@ -51,10 +55,19 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Start with: chironomy demo",
         formatter_class=RichHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for add in (_extract, _inspect, _annotations, _convert, _train, _evaluate, _label, _demo):
         add(commands)
     return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        import importlib.metadata  # only now: it takes a third of the time of --help
+
+        print(f"chironomy {importlib.metadata.version('chironomy')}")
+        parser.exit()
 
 
 def _command(commands: Any, name: str, run: Callable[[Arguments], int | None], text: str) -> argparse.ArgumentParser:
@@ -66,7 +79,7 @@ def _command(commands: Any, name: str, run: Callable[[Arguments], int | None], t
 def _extract(commands: Any) -> None:
     parser = _command(commands, "extract", _run_extract, "Compute the features of videos, once, into a store.")
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
-    parser.add_argument("--store", type=Path, required=True, help="folder of the store; made if there is none")
+    parser.add_argument("--store", type=Path, required=True, help="the store, a folder; made if there is none")
     _add_weights(parser, "auto")
     parser.add_argument("--audio", type=Path, metavar="FILE", help="sound that replaces the video's own")
     parser.add_argument("--name", metavar="ID", help="name of the recording (default: the file's, without ending)")
@@ -85,7 +98,7 @@ def _run_extract(arguments: Arguments) -> int:
     failed = False
     for outcome in extractor.extract_all(arguments.videos, arguments.name, arguments.audio):
         if outcome.error is None:
-            counted = f"{outcome.clips} clips, {outcome.seconds:.1f} s"
+            counted = f"{outcome.clips} clips, in {outcome.seconds:.1f} s"
             print(f"{outcome.video}: {outcome.recording} {outcome.status}, {counted}", flush=True)
         else:
             failed = True
@@ -155,12 +168,16 @@ def _train(commands: Any) -> None:
         "--system",
         choices=("probe", "sm", "sm+bb", "sm+bb+ts"),
         default="sm+bb+ts",
-        help="single model (sm), with Dynamic Batch Balance (bb) and Temporal Smoothing (ts), or the linear probe",
+        help="single model (sm), with Dynamic Batch Balance (bb), Temporal Smoothing (ts), or the linear probe",
     )
-    parser.add_argument("--split", choices=("blocked", "random"), default="blocked", help="how clips are held out")
-    parser.add_argument("--tune", choices=("conv5", "fc"), default="conv5", help="the first layer that learns")
-    parser.add_argument("--epochs", type=_positive, metavar="N", help="at most")
-    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of everything random")
+    parser.add_argument(
+        "--split", choices=("blocked", "random"), default="blocked", help="how clips are held out (default blocked)"
+    )
+    parser.add_argument(
+        "--tune", choices=("conv5", "fc"), default="conv5", help="the first layer that learns (default conv5)"
+    )
+    parser.add_argument("--epochs", type=_positive, metavar="N", help="at most (default 30)")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of everything random (default 0)")
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder for the model")
     _add_json(parser)
 
@@ -232,7 +249,7 @@ def _run_label(arguments: Arguments) -> None:
 def _demo(commands: Any) -> None:
     parser = _command(commands, "demo", _run_demo, "Draw four short performances, learn from them and label them.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("chironomy-demo"), metavar="DIR")
-    parser.add_argument("--seconds", type=_positive, default=45, metavar="N", help="length of each (default 45)")
+    parser.add_argument("--seconds", type=_seconds, default=45, metavar="N", help="length of each (default 45)")
 
 
 def _run_demo(arguments: Arguments) -> None:
@@ -255,7 +272,7 @@ def _add_vocabulary(parser: argparse.ArgumentParser, required: bool) -> None:
 
 
 def _add_weights(parser: argparse.ArgumentParser, default: str | None) -> None:
-    text = "of the backbone: a published file, or random ones to try things out"
+    text = "of the backbone: a file, a published one found or downloaded (auto), or random ones to try things out"
     parser.add_argument("--weights", default=default, metavar="auto|FILE|random:SEED", help=text)
 
 
@@ -275,6 +292,10 @@ def _whole(text: str, smallest: int) -> int:
 
 def _positive(text: str) -> int:
     return _whole(text, 1)
+
+
+def _seconds(text: str) -> int:
+    return _whole(text, 12)  # of less, nothing can be held out
 
 
 def _seed(text: str) -> int:

@@ -18,9 +18,7 @@ from search.figures import timeline
 from search.runs import score, train
 from search.splits import GAP
 from store import annotations
-from store.annotations import Interval
-from store.annotations.media import media_for
-from store.annotations.tiers import ANNOTATED_TIER
+from store.annotations import ANNOTATED_TIER, Interval, media_for
 from store.errors import InputError
 from store.features import FeatureStore
 from store.matching import match
@@ -52,7 +50,7 @@ def run_demo(folder: Path, seconds: float) -> dict[str, Any]:
     """
     videos = _draw(folder, seconds)
     partial = _annotate_in_part(folder, videos, seconds)
-    extractor = Extractor(folder / "features.zarr", load_backbone(WEIGHTS))
+    extractor = Extractor(folder / f"features-{seconds:g}s.zarr", load_backbone(WEIGHTS))
     for video in videos:
         extractor.extract(video)
     scores = {}
@@ -71,7 +69,7 @@ def run_demo(folder: Path, seconds: float) -> dict[str, Any]:
             "labelled ELAN": str(labelled),
             "figure": str(_draw_figure(folder, model, extractor.store, videos[-1], seconds / 2)),
             "model": str(model),
-            "videos": str(folder),
+            "videos": str(folder / "performances"),
         },
     }
 

@@ -121,7 +121,12 @@ class Extractor:
         status = "already there"
         if clips is None:
             status = "extracted"
-            clips = self._write(video, recording, audio, source)
+            try:
+                clips = self._write(video, recording, audio, source)
+            except InputError:
+                clips, status = self._find(recording, source, video), "already there"
+                if clips is None:  # else another process has been faster with the same video
+                    raise
         return Outcome(str(video), recording, status, clips, time.monotonic() - began)
 
     def _find(self, recording: str, source: dict[str, Any], video: Path) -> int | None:
@@ -135,7 +140,7 @@ class Extractor:
         if any(there.get(key) != source[key] for key in ("source_sha256", "audio_sha256")):
             raise InputError(
                 f"{video}: the store {self.store} has another recording {recording}, made from "
-                f"{there.get('source_name')}; give this one an id with --name"
+                f"{there.get('source_name')}; give this one an id with --name, or use another store"
             )
         return store[recording].clips
 

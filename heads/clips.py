@@ -46,6 +46,11 @@ class Clips:
         return torch.from_numpy(x)
 
 
+def divisor(std: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what to divide by when standardising: the standard deviation, or 1 where hardly anything varies."""
+    return np.where(std < _SMALLEST_STD, 1, std).astype(np.float32)
+
+
 def load_clips(recordings: Sequence[Recording]) -> Clips:
     """Read the activations of whole recordings into memory, as they are stored.
 
@@ -60,5 +65,5 @@ def load_clips(recordings: Sequence[Recording]) -> Clips:
         activations=np.concatenate(arrays),
         recording=np.repeat(np.arange(len(arrays)), [len(array) for array in arrays]),
         mean=np.stack([recording.read(f"statistics/{VIEW}/mean") for recording in recordings]),
-        std=np.where(std < _SMALLEST_STD, 1, std).astype(np.float32),
+        std=divisor(std),
     )

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from store.annotations.model import Interval
-from store.annotations.tiers import predicted_tier
+from store.annotations import Interval, predicted_tier
 
 
 def clips_to_intervals(

@@ -10,8 +10,7 @@ from extract.weights import find_backbone
 from heads.clips import load_clips
 from heads.intervals import clips_to_intervals
 from heads.model import GestureModel, load_model
-from store.annotations import check_ending
-from store.annotations.model import Interval
+from store.annotations import Interval, check_ending, predicted_tier
 from store.errors import InputError
 from store.features import FeatureStore, Recording
 from store.files import require_file, sha256
@@ -51,7 +50,8 @@ def label(
     Returns
     -------
     dict
-        JSON-ready: the file, the number of clips, and intervals and seconds per gesture.
+        JSON-ready: the file, the number of clips, and per gesture the intervals and seconds that its tier
+        ``GESTURE [chironomy]`` now holds.
 
     Raises
     ------
@@ -66,15 +66,15 @@ def label(
         if store is None:
             store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chironomy-"))) / "features"
         recording = _features(video, loaded, model, store, weights, device)
-        intervals = predict_intervals(loaded, recording)
+        found = predict_intervals(loaded, recording)
         gestures = list(class_members(loaded.vocabulary))
-        write_predicted(base, out, video, intervals, gestures, f"chironomy, model {model.name}")
+        written = write_predicted(base, out, video, found, gestures, f"chironomy, model {model.name}")
         return {
             "out": str(out),
             "recording": recording.id,
             "clips": recording.clips,
             "untrained_backbone": loaded.spec.untrained,
-            "gestures": {gesture: _summarise(gesture, intervals) for gesture in gestures},
+            "gestures": {gesture: _summarise(gesture, written) for gesture in gestures},
         }
 
 
@@ -104,5 +104,5 @@ def _features(
 
 
 def _summarise(gesture: str, intervals: list[Interval]) -> dict[str, float]:
-    mine = [interval for interval in intervals if interval.value == gesture]
+    mine = [interval for interval in intervals if interval.tier == predicted_tier(gesture)]
     return {"intervals": len(mine), "seconds": round(sum(each.end - each.begin for each in mine), 3)}

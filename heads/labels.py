@@ -60,7 +60,8 @@ def label_clips(recording: Recording, matched: Matched, vocabulary: Vocabulary, 
     """
     frame_times = recording.read("frame_times")
     end = float(recording.attributes["frames_end"])
-    _check_within(matched.classes(vocabulary), end, source, recording.id)
+    marked = {"annotated": matched.annotated or []}
+    _check_within(matched.classes(vocabulary) | marked, end, source, recording.id)
     columns = [frame_labels(frame_times, end, stretches) for stretches in matched.classes(vocabulary).values()]
     if vocabulary.background is not None:
         columns.append(~np.any(columns, axis=0))

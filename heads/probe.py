@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from heads.clips import Clips
+from heads.clips import Clips, divisor
 
 POOLED = (2, 3, 3)  # time, height, width
 INVERSE_REGULARISATION = 1e-2  # scikit-learn's C; thousands of features meet a few hundred clips
-_SMALLEST_STD = 1e-3  # as in `heads.clips`
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,7 @@ def pooled_features(clips: Clips) -> NDArray[np.float32]:
     pooled = np.concatenate([_pool(batch) for batch in batches])
     for recording in range(len(clips.mean)):
         mine = pooled[clips.recording == recording]
-        std = mine.std(axis=0)
-        pooled[clips.recording == recording] = (mine - mine.mean(axis=0)) / np.where(std < _SMALLEST_STD, 1, std)
+        pooled[clips.recording == recording] = (mine - mine.mean(axis=0)) / divisor(mine.std(axis=0))
     return pooled
 
 

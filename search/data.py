@@ -77,6 +77,10 @@ def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary
         recordings.append(store[stem])
         labels.append(label_clips(store[stem], matched, vocabulary, path))
         notes += _describe_matching(path, matched)
+    present = np.concatenate([each.positive[each.known] for each in labels])
+    missing = [name for name, clips in zip(vocabulary.classes, present.T, strict=True) if not clips.any()]
+    if missing:
+        notes.append(f"annotated nowhere, so it cannot be learned: {', '.join(missing)}")
     return Data(
         recordings=tuple(recordings),
         sources=tuple(found.values()),
@@ -99,4 +103,12 @@ def _describe_matching(path: Path, matched: Matched) -> list[str]:
         f"{path}: {found!r} is not in the vocabulary; did you mean {meant!r}?"
         for found, meant in matched.near_misses.items()
     ]
+    if matched.annotated is not None:
+        outside = sum(
+            not any(begin < stop and end > start for start, stop in matched.annotated)
+            for stretches in (*matched.gestures.values(), *matched.superclasses.values())
+            for begin, end in stretches
+        )
+        if outside:
+            notes.append(f"{path}: {outside} annotations lie outside its 'annotated' stretches and are not used")
     return notes

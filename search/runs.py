@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from heads.metrics import always_f1, chance_f1, macro_f1, precision_recall_f1
 from heads.model import GestureModel, Head, check_destination, load_model
-from heads.network import Architecture
-from heads.probe import fit_probe
+from heads.network import Architecture, GestureNetwork
+from heads.probe import LinearProbe, fit_probe
 from heads.training import SYSTEMS, Settings, train_network
 from search import splits
 from search.data import Data, load_data
 from search.splits import Split
-from search.thresholds import best_f1
+from search.thresholds import UNTUNED, best_f1
 from store.errors import InputError
 from store.features import FeatureStore
 from store.progress import progress
@@ -228,11 +228,11 @@ def _train_head(
     return _with_thresholds(trained.network, data, parts), described
 
 
-def _with_thresholds(predictor: Any, data: Data, parts: Split) -> Head:
+def _with_thresholds(predictor: GestureNetwork | LinearProbe, data: Data, parts: Split) -> Head:
     """Tune the thresholds on the validation part."""
-    untuned = Head(predictor, np.zeros(data.labels.frames.shape[2]))
-    probability = untuned.predict(data.clips)[parts.validation]
-    return replace(untuned, thresholds=best_f1(probability, data.labels.positive[parts.validation]))
+    head = Head(predictor, np.full(data.labels.frames.shape[2], UNTUNED))
+    probability = head.predict(data.clips)[parts.validation]
+    return replace(head, thresholds=best_f1(probability, data.labels.positive[parts.validation]))
 
 
 def _describe_parts(data: Data, parts: Split) -> dict[str, Any]:
@@ -254,15 +254,15 @@ def _describe_parts(data: Data, parts: Split) -> dict[str, Any]:
 def _scored_clips(model: GestureModel, data: Data) -> tuple[NDArray[np.intp], dict[str, str]]:
     """Return the clips on which an evaluation is honest, and in words which they are."""
     chosen, described = [], {}
-    trained_on = {entry["source_sha256"]: entry for entry in model.training["recordings"].values()}
     for number, recording in enumerate(data.recordings):
         mine = np.flatnonzero(data.clips.recording == number)
-        entry = trained_on.get(recording.attributes["source_sha256"])
-        if entry is not None:
-            mine = mine[_from_ranges(entry["test"])]
+        first, source = mine[0], recording.attributes["source_sha256"]
+        trained_on = [each for each in model.training["recordings"].values() if each["source_sha256"] == source]
+        for entry in trained_on:  # more than one where a video was used under several names
+            mine = np.intersect1d(mine, first + _from_ranges(entry["test"]))
         mine = mine[data.labels.known[mine]]
         chosen.append(mine)
-        described[recording.id] = f"{len(mine)} clips, " + ("test part" if entry is not None else "all annotated")
+        described[recording.id] = f"{len(mine)} clips, " + ("test part" if trained_on else "all annotated")
     return np.concatenate(chosen), described
 
 

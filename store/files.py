@@ -61,6 +61,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it first or name another")
+    path = Path(os.path.realpath(path))
+    if path.exists() and not os.access(path, os.W_OK):
+        raise InputError(f"{path}: is write-protected; allow writing or name another file")
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     temporary = None
     try:

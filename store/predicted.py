@@ -55,7 +55,7 @@ def write_predicted(
     intervals: Sequence[Interval],
     gestures: Sequence[str],
     annotator: str,
-) -> None:
+) -> list[Interval]:
     """Write predictions with everything that a base file holds.
 
     Inside the base's annotated stretches nothing is predicted, since it would count as truth there, and
@@ -76,6 +76,11 @@ def write_predicted(
         All gestures looked for: ELAN gets a tier for each, so that one that was not found shows as such.
     annotator : str
         Who predicted, for ELAN's tier attribute.
+
+    Returns
+    -------
+    list of Interval
+        What the predicted tiers now hold, in the written file's time.
     """
     kept = read(base) if base is not None else AnnotationFile(out, (), ())
     origin = time_origin(kept, video.stem)
@@ -97,6 +102,7 @@ def write_predicted(
         document.save(out)
     else:
         write(out, [*_human(kept), *predicted])
+    return predicted
 
 
 def _document(base: Path | None, kept: AnnotationFile, out: Path) -> EafDocument:

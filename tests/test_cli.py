@@ -314,3 +314,26 @@ def test_train_evaluate_and_label(beat_rep_store: Path, shared_data: Path, tmp_p
     assert labelled["clips"] == 182
     schema = etree.XMLSchema(etree.parse(str(shared_data / "elan" / "EAFv3.0.xsd")))
     schema.assertValid(etree.parse(str(out)))
+
+
+def test_version(run) -> None:
+    status, out, err = run("--version")
+    assert (status, err) == (0, "")
+    assert out.startswith("chironomy 0.")
+
+
+def test_annotations_that_are_not_there(run, tmp_path: Path) -> None:
+    status, _, err = run(
+        "train", tmp_path, "--annotations", tmp_path / "none", "--vocabulary", "guitar-7", "--out", tmp_path / "M"
+    )
+    assert status == 1
+    assert err.count("\n") == 1
+
+
+def test_a_demo_where_a_file_is_in_the_way(run, tmp_path: Path) -> None:
+    (tmp_path / "performances").write_text("in the way")
+    status, _, err = run("demo", tmp_path, "--seconds", 12)
+    assert status == 1
+    assert err.startswith("chironomy: ")
+    assert err.count("\n") == 1
+    assert run("demo", tmp_path, "--seconds", 3)[0] == 2

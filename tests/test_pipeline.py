@@ -320,17 +320,32 @@ def test_every_real_file(shared_data, backbone, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c(shared_data, tmp_path):
+@pytest.mark.parametrize("asked_by", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop(shared_data, tmp_path, asked_by):
     store = tmp_path / "S"
     video = shared_data / "video" / "dancer.avi"
     command = [sys.executable, "-m", "chironomy", "extract", str(video), "--store", str(store), "--weights", "random:0"]
     running = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while running.poll() is None and not list(tmp_path.glob("S.partial/*/recording/conv4/plain/c/0")):
         time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(asked_by)
     out, error = running.communicate(timeout=60)
     assert running.returncode == 1
     assert out == ""
     assert error.startswith("chironomy: stopped")
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_process_was_faster(backbone, tmp_path, made, monkeypatch):
+    """Both decode the same video; the second finds it there when it wants to put it down."""
+    first, second = (Extractor(tmp_path / "S", backbone) for _ in range(2))
+    write = second._write
+
+    def overtaken(*arguments):
+        assert first.extract(made / "video.mov").status == "extracted"
+        return write(*arguments)
+
+    monkeypatch.setattr(second, "_write", overtaken)
+    outcome = second.extract(made / "video.mov")
+    assert (outcome.status, outcome.clips) == ("already there", first.extract(made / "video.mov").clips)

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given, settings
@@ -217,3 +218,29 @@ def test_an_elan_file_written_elsewhere_still_finds_its_video(tmp_path: Path) ->
     write_predicted(base, out, video, [], ["Nodding"], "chironomy")
     (link,) = etree.parse(out).findall("HEADER/MEDIA_DESCRIPTOR")
     assert (out.parent / link.get("RELATIVE_MEDIA_URL")).resolve() == video.resolve()
+
+
+@pytest.mark.parametrize("name", ["a[1].mp4", "100%.mp4", "a#1#2.mp4", "Übung 1 & 2 (laut).mp4", "x#1.mp4"])
+def test_odd_names_of_videos_are_valid_links(tmp_path: Path, shared_data: Path, name: str) -> None:
+    out = tmp_path / "labelled.eaf"
+    write_predicted(None, out, tmp_path / name, [predicted(0, 1)], ["nod"], "chironomy")
+    etree.XMLSchema(etree.parse(shared_data / "elan" / "EAFv3.0.xsd")).assertValid(etree.parse(out))
+    relative = read(out).media[0].relative_url
+    assert relative is not None
+    assert f"./{name}" in (relative, unquote(relative))
+
+
+def test_what_was_written_is_returned(tmp_path: Path) -> None:
+    base, out = tmp_path / "a.csv", tmp_path / "b.csv"
+    write(base, [Interval(2, 4, "annotated"), predicted(2.5, 3), predicted(5, 6)])
+    written = write_predicted(base, out, tmp_path / "a.mp4", [predicted(0, 3), predicted(7, 8)], ["nod"], "x")
+    assert [(each.begin, each.end) for each in written] == [(2.5, 3), (0, 2), (7, 8)]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    write(real, [Interval(1, 2, "nod")])
+    link.symlink_to(real)
+    write(link, [Interval(3, 4, "nod")])
+    assert link.is_symlink()
+    assert [each.begin for each in read(real).intervals] == [3]

@@ -165,6 +165,16 @@ def test_notes(beat_rep_store, annotated, vocabulary, tmp_path) -> None:
     assert f"{own}: 'BEATS' is not in the vocabulary; did you mean 'BEAT'?" in result["notes"]
 
 
+def test_what_is_not_learned_is_noted(beat_rep_store, annotated, vocabulary, tmp_path) -> None:
+    half = tmp_path / "beat_rep.csv"
+    beats = [each for each in read(annotated).intervals if each.value == "BEAT"]
+    write(half, [*beats, Interval(0, 60, "annotated")])
+    late = sum(each.begin >= 60 for each in beats)
+    result = runs.train(beat_rep_store, [half], vocabulary, tmp_path / "model", system="probe")
+    assert f"{half}: {late} annotations lie outside its 'annotated' stretches and are not used" in result["notes"]
+    assert "annotated nowhere, so it cannot be learned: REP" in result["notes"]
+
+
 @pytest.mark.parametrize(
     ("name", "intervals", "problem"),
     [
@@ -172,6 +182,7 @@ def test_notes(beat_rep_store, annotated, vocabulary, tmp_path) -> None:
         ("beat_rep", [Interval(1, 2, "BEAT"), Interval(900, 901, "REP")], "lies beyond the end of the video beat_rep"),
         ("beat_rep", [Interval(1, 2, "BEAT"), Interval(0, 4, "annotated")], "too little is annotated"),
         ("beat_rep", [Interval(0, 90, "annotated")], "no gesture in the training part"),
+        ("beat_rep", [Interval(1, 2, "BEAT"), Interval(0, 600, "annotated")], "annotated from 0.000 to 600.000 s lies"),
         ("nobody", [Interval(1, 2, "BEAT")], "none of its recordings"),
     ],
 )
@@ -239,3 +250,19 @@ def test_labelling_knows_a_video_by_its_content(probe_model, beat_rep_store, sha
     result = label(video, probe_model, tmp_path / "out.csv", store=beat_rep_store)
     assert result["recording"] == "pianist"
     assert FeatureStore(beat_rep_store).ids == ["beat_rep", "pianist"]
+
+
+def test_a_video_trained_on_under_two_names_is_scored_on_neither_ones_training_clips(
+    beat_rep_store, annotated, vocabulary, tmp_path
+) -> None:
+    store = tmp_path / "S"
+    shutil.copytree(beat_rep_store, store)
+    shutil.copytree(store / "beat_rep", store / "twin")
+    twin = shutil.copy(annotated, tmp_path / "twin.txt")
+    paths = [annotated, Path(twin)]
+    trained = runs.train(store, paths, vocabulary, tmp_path / "model", system="probe", split="random")
+    entries = trained["training"]["recordings"].values()
+    held_out = [{clip for first, stop in entry["test"] for clip in range(first, stop)} for entry in entries]
+    scored = runs.evaluate(tmp_path / "model", store, paths)
+    assert scored["scores"]["clips"] == 2 * len(held_out[0] & held_out[1])
+    assert scored["scores"]["clips"] < len(held_out[0]) + len(held_out[1])

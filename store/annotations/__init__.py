@@ -127,9 +127,9 @@ def find(paths: Iterable[Path]) -> dict[str, Path]:
 
 def _expand(path: Path) -> list[Path]:
     if not path.is_dir():
-        check_ending(path)
         if not path.is_file():
-            raise InputError(f"{path}: no such file; check the name and the folder")
+            raise InputError(f"{path}: no such file or folder; check the name")
+        check_ending(path)
         return [path]
     files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _ENDINGS and file.is_file()]
     visible = [file for file in files if not file.name.startswith(".")]

@@ -1,8 +1,9 @@
 """Links from an annotation file to the videos and sound files that it annotates."""
 
 import os
+import re
 from pathlib import Path, PurePath
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from store.annotations.model import AnnotationFile, Media
 
@@ -33,7 +34,17 @@ def media_for(video: Path, eaf_path: Path) -> Media:
         relative = Path(os.path.relpath(absolute, os.path.abspath(eaf_path.parent))).as_posix()  # noqa: PTH100
     except ValueError:  # another drive on Windows
         return Media(absolute.as_uri(), None, mime_type)
-    return Media(absolute.as_uri(), relative if relative.startswith("../") else f"./{relative}", mime_type)
+    return Media(absolute.as_uri(), _valid(relative if relative.startswith("../") else f"./{relative}"), mime_type)
+
+
+def _valid(relative: str) -> str:
+    """Return a relative URL as the EAF schema allows it, otherwise as it is.
+
+    Brackets, bare per cent signs and a second number sign are no part of a valid xs:anyURI. Escaped, ELAN
+    does not find such a name by it, but by the absolute URL, which it tries first.
+    """
+    refused = r"%(?![0-9A-Fa-f]{2})|[][]" + ("|#" if relative.count("#") > 1 else "")
+    return re.sub(refused, lambda sign: quote(sign[0]), relative)
 
 
 def file_names(url: str) -> set[str]:
