@@ -168,7 +168,8 @@ def _train(commands: Any) -> None:
         "--system",
         choices=("probe", "sm", "sm+bb", "sm+bb+ts"),
         default="sm+bb+ts",
-        help="single model (sm), with Dynamic Batch Balance (bb), Temporal Smoothing (ts), or the linear probe",
+        help="single model (sm), with Dynamic Batch Balance (bb) and Temporal Smoothing (ts), or the linear probe "
+        "(default sm+bb+ts)",
     )
     parser.add_argument(
         "--split", choices=("blocked", "random"), default="blocked", help="how clips are held out (default blocked)"
