@@ -1,9 +1,12 @@
 """How fast the frozen trunk runs: against plain torch, and against this machine's own limit.
 
-Run with ``make bench``. The limit is the machine's float32 matrix-multiply peak, measured in the same run,
-over the work that a clip needs: 24.14 GFLOP nominally, 20.60 without the temporal taps that meet only
-zero padding. Where torch multiplies matrices through another library than it convolves with (MKL and oneDNN, on
-AMD processors), the product is no peak, and the trunk passes 100 % of it. The variants take turns, so that a machine that slows down slows all of them.
+Run with ``make bench``.
+
+The limit is the machine's float32 matrix-multiply peak, measured in the same run, over the work that a clip
+needs: 24.14 GFLOP nominally, 20.60 without the temporal taps that meet only zero padding. Where torch
+multiplies matrices through another library than it convolves with (MKL and oneDNN, on AMD processors), the
+product is no peak, and the trunk passes 100 % of it. The variants take turns, so that a machine that slows
+down slows all of them.
 """
 
 import statistics
