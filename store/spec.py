@@ -28,6 +28,10 @@ class Spec:
         Type of the stored activations, ``float16`` or ``float32``.
     audio : dict
         Parameters of the audio features.
+    fps : float or None
+        Frames a second at which videos were sampled; None is each video's own frames.
+    tail : str
+        What became of frames at the end that no whole clip covers: ``drop`` or ``loop``.
     format_version : int
         Version of the store's layout.
     """
@@ -41,6 +45,8 @@ class Spec:
     preprocessing: dict[str, Any]
     precision: str
     audio: dict[str, Any]
+    fps: float | None = None
+    tail: str = "drop"
     format_version: int = FORMAT_VERSION
 
     def to_dict(self) -> dict[str, Any]:
