@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from demo.performances import draw_performances
+from extract.jobs import Job
 from extract.pipeline import Extractor
 from extract.weights import load_backbone
 from heads.clips import load_clips
@@ -52,7 +53,7 @@ def run_demo(folder: Path, seconds: float) -> dict[str, Any]:
     partial = _annotate_in_part(folder, videos, seconds)
     extractor = Extractor(folder / f"features-{seconds:g}s.zarr", load_backbone(WEIGHTS))
     for video in videos:
-        extractor.extract(video)
+        extractor.extract(Job(video))
     scores = {}
     for split in ("random", "blocked"):  # the model of the last one labels
         model = folder / f"model-{split}"
