@@ -209,7 +209,7 @@ def _train_head(
     def validation_score(true: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
         return macro_f1(true, probability >= best_f1(probability, true))
 
-    architecture = Architecture(classes=data.labels.frames.shape[2])
+    architecture = Architecture(classes=data.labels.frames.shape[2], backbone=store.spec.backbone)
     with progress(f"training {system}", settings.epochs, "epochs") as advance:
         trained = train_network(
             store.tail(),

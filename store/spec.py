@@ -41,6 +41,8 @@ class Spec:
     preprocessing: dict[str, Any]
     precision: str
     audio: dict[str, Any]
+    fps: float | None = None
+    tail: str = "drop"
     format_version: int = FORMAT_VERSION
 
     def to_dict(self) -> dict[str, Any]:
