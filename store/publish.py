@@ -45,7 +45,7 @@ def publish_store(root: Path, store: Place) -> None:
         if isinstance(store, Path):
             with suppress(OSError):
                 store.rmdir()  # an empty folder is no store
-            _rename_new(root, store)
+            _rename_new(root, store.resolve())
         else:
             _upload(root, store, _files(root), [METADATA])
 
