@@ -127,9 +127,10 @@ def _write_stretch(folder: Path, video: Path, begin: float, end: float) -> Path:
 
 def _draw_figure(folder: Path, model: Path, store: Path, video: Path, learned_until: float) -> Path:
     loaded = load_model(model)
-    recording = FeatureStore(store)[video.stem]
+    opened = FeatureStore(store)
+    recording = opened[video.stem]
     truth = match(annotations.read(video.with_suffix(".eaf")), loaded.vocabulary)
-    labels = label_clips(recording, truth, loaded.vocabulary, video)
+    labels = label_clips(recording, opened.spec, truth, loaded.vocabulary, video)
     out = folder / f"{video.stem}.png"
     timeline(
         out,

@@ -197,7 +197,7 @@ def make_split(data: Data, name: str, seed: int) -> Split:
         raise ValueError(f"unknown split {name!r}: {', '.join(SPLITS)}")
     try:
         if name == "random":
-            return splits.random(data.labels.known, seed)
+            return splits.random(data.times, data.clips.recording, data.labels.known, seed)
         return splits.blocked(data.times, data.clips.recording, data.labels.known, data.labels.positive, seed)
     except InputError as error:
         raise InputError(f"{', '.join(map(str, data.sources))}: {error}") from None

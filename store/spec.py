@@ -29,6 +29,10 @@ class Spec:
         Type of the stored activations, ``float16`` or ``float32``.
     audio : dict
         Parameters of the audio features.
+    fps : float or None
+        Frames a second at which videos were sampled; None is each video's own frames.
+    tail : str
+        What became of frames at the end that no whole clip covers: ``drop`` or ``loop``.
     format_version : int
         Version of the store's layout.
     fps : float or None
