@@ -119,10 +119,11 @@ def _run_extract(arguments: Arguments) -> int:
         arguments.parser.error("--name and --audio are for one video")
     if arguments.audio_offset and not arguments.audio:
         arguments.parser.error("--audio-offset goes with --audio")
+    from extract.views import check_views
+
     from extract.jobs import Job, Machine, Settings
     from extract.many import Recipe, extract_all
-    from extract.regions import regions
-    from extract.views import check_views
+    from extract.regions import regions_of
 
     recipe = Recipe(
         str(arguments.store),
@@ -139,7 +140,7 @@ def _run_extract(arguments: Arguments) -> int:
         Machine(arguments.device, arguments.runtime, arguments.compute),
         check_views(arguments.views),
     )
-    roi = regions(arguments.roi, arguments.videos)
+    roi = regions_of(arguments.videos, arguments.roi)
     jobs = [
         Job(video, arguments.name, arguments.audio, arguments.audio_offset, roi.get(video))
         for video in arguments.videos
@@ -282,7 +283,7 @@ def _label(commands: Any) -> None:
 
 
 def _run_label(arguments: Arguments) -> None:
-    from extract.regions import regions
+    from extract.regions import regions_of
     from heads.labelling import label
     from search.tables import show_labelling
 
@@ -292,7 +293,7 @@ def _run_label(arguments: Arguments) -> None:
         arguments.out,
         store=arguments.store,
         name=arguments.name,
-        roi=regions(arguments.roi, [arguments.video]).get(arguments.video),
+        roi=regions_of([arguments.video], arguments.roi).get(arguments.video),
         annotations=arguments.annotations,
         weights=arguments.weights,
         device=arguments.device,

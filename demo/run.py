@@ -23,6 +23,7 @@ from store.annotations import ANNOTATED_TIER, Interval, media_for
 from store.errors import InputError
 from store.features import FeatureStore
 from store.matching import match
+from store.places import Place
 from store.progress import progress
 
 WEIGHTS = "random:0"
@@ -100,7 +101,7 @@ def _annotate_in_part(folder: Path, videos: list[Path], seconds: float) -> Path:
     return partial
 
 
-def _score_the_rest(folder: Path, model: Path, store: Path, video: Path, seconds: float) -> dict[str, Any]:
+def _score_the_rest(folder: Path, model: Path, store: Place, video: Path, seconds: float) -> dict[str, Any]:
     """Score the model on the half of the last video that nobody had annotated for it."""
     apart = folder / "rest"
     apart.mkdir(exist_ok=True)
@@ -125,7 +126,7 @@ def _write_stretch(folder: Path, video: Path, begin: float, end: float) -> Path:
     return out
 
 
-def _draw_figure(folder: Path, model: Path, store: Path, video: Path, learned_until: float) -> Path:
+def _draw_figure(folder: Path, model: Path, store: Place, video: Path, learned_until: float) -> Path:
     loaded = load_model(model)
     opened = FeatureStore(store)
     recording = opened[video.stem]

@@ -4,6 +4,7 @@ The one seam is `map_videos`. A task is one video; it may be done twice without 
 is there is recognised, and one that was begun is gone on with. So a task whose worker died is given again.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -120,12 +121,13 @@ def _on_ray(
 
     try:
         if not ray.is_initialized():
-            ray.init(logging_level="error", log_to_driver=False, include_dashboard=False)
+            ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"--engine ray: no cluster ({reason}); start one, or leave out RAY_ADDRESS") from error
-    remote = ray.remote(max_retries=ATTEMPTS - 1, num_cpus=_cores(ray, workers), num_gpus=int(gpu))(_quietly)
-    todo, running = iter(jobs), {}
+    remote: Any = ray.remote(max_retries=ATTEMPTS - 1, num_cpus=_cores(ray, workers), num_gpus=int(gpu))(_quietly)
+    todo = iter(jobs)
+    running: dict[Any, Job] = {}
     try:
         while True:
             while len(running) < workers and (job := next(todo, None)) is not None:

@@ -172,7 +172,7 @@ class Extractor:
     def _probe(self, job: Job) -> VideoInfo:
         info = probe(job.video)
         if job.roi is not None:
-            check_region(job.roi, info.width, info.height, self.spec.preprocessing["size"])
+            check_region(job.video, job.roi, info.width, info.height, self.spec.preprocessing["size"])
         if job.audio is not None and not has_sound(job.audio):
             raise InputError(f"{job.audio}: has no sound stream; name a file that has one, or leave out --audio")
         return info

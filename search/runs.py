@@ -19,6 +19,7 @@ from search.splits import Split
 from search.thresholds import UNTUNED, best_f1
 from store.errors import InputError
 from store.features import FeatureStore
+from store.places import Place
 from store.progress import progress
 from store.vocabulary import class_members, load_vocabulary
 
@@ -27,7 +28,7 @@ SPLITS = ("blocked", "random")
 
 
 def train(
-    store: Path,
+    store: Place,
     annotation_paths: Sequence[Path],
     vocabulary: str,
     out: Path,
@@ -43,7 +44,7 @@ def train(
 
     Parameters
     ----------
-    store : Path
+    store : Path or UPath
         A feature store.
     annotation_paths : sequence of Path
         Annotation files, or folders of them.
@@ -101,7 +102,7 @@ def train(
     }
 
 
-def evaluate(model: Path, store: Path, annotation_paths: Sequence[Path]) -> dict[str, Any]:
+def evaluate(model: Path, store: Place, annotation_paths: Sequence[Path]) -> dict[str, Any]:
     """Score a model on annotated recordings of a store.
 
     Of recordings that the model was trained on, only the clips of its test part count.

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-FORMAT_VERSION = 2  # 1: without the digests of chunks, `fps` and `tail`
+FORMAT_VERSION = 2  # 1: without the digests of chunks, `fps` and `tail`; colours up to 2 grey levels darker
 _NESTED = ("preprocessing", "audio")
 
 
@@ -34,11 +34,7 @@ class Spec:
     tail : str
         What became of frames at the end that no whole clip covers: ``drop`` or ``loop``.
     format_version : int
-        Version of the store's layout.
-    fps : float or None
-        Frames per second that each video was sampled at; None is the video's own frames.
-    tail : str
-        What becomes of the incomplete last clip: ``drop`` or ``loop``.
+        Version of the store's layout, and of how pictures become the network's input.
     """
 
     backbone: str
@@ -53,8 +49,6 @@ class Spec:
     fps: float | None = None
     tail: str = "drop"
     format_version: int = FORMAT_VERSION
-    fps: float | None = None
-    tail: str = "drop"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as JSON-ready data."""
@@ -73,11 +67,11 @@ class Spec:
     def differences(self, other: "Spec") -> list[str]:
         """Return what differs from another spec, as ``name: this one's, not other's``.
 
-        The name of a weights file does not count, its hash does; nor does the version of the layout, which
-        changes no feature.
+        The name of a weights file does not count, its hash does. The format version does: pictures were made
+        a little differently in format 1.
         """
         mine, theirs = self._described(), other._described()
-        names = [*mine, *(name for name in theirs if name not in mine)]
+        names = list(mine | theirs)
         different = [name for name in names if mine.get(name) != theirs.get(name)]
         if self.weights_sha256 == other.weights_sha256 and "weights" in different:
             different.remove("weights")
@@ -85,7 +79,6 @@ class Spec:
 
     def _described(self) -> dict[str, Any]:
         described = self.to_dict()
-        del described["format_version"]
         sha256 = described.pop("weights_sha256")
         described["weights"] += f" ({sha256[:12]})"
         for name in _NESTED:

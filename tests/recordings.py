@@ -7,7 +7,6 @@ from pathlib import Path
 import av
 import numpy as np
 
-
 SIZE = 112  # of the network's input
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from extract.views import apply
+from recordings import pictures, write_video
 
 from extract.jobs import Job, Settings, settings_of
-from extract.many import Recipe, extract_all
 from extract.pipeline import Extractor
-from extract.views import apply
 from extract.weights import Backbone, load_backbone
-from recordings import pictures, write_video
 from store.errors import InputError
 from store.features import FeatureStore, Recording
 from store.timeline import clip_frames
@@ -80,7 +79,7 @@ def test_stride_and_tail(tmp_path, backbone, video, stride, tail, clips):
 
 def test_less_than_a_clip(tmp_path, backbone):
     short = write_video(tmp_path / "short.mov", 10)
-    with pytest.raises(InputError, match="10 frames, fewer than one clip of 16; .*--tail loop"):
+    with pytest.raises(InputError, match=r"10 frames, fewer than one clip of 16; .*--tail loop"):
         extracted(tmp_path / "S", backbone, Job(short))
     found = extracted(tmp_path / "S", backbone, Job(short), Settings(tail="loop"))
     assert found.read("times").tolist() == [[0, 0.4]]
@@ -105,7 +104,7 @@ def test_a_region(tmp_path, backbone):
     region = extracted(store, backbone, Job(framed, roi=(40, 24, width, height)))
     np.testing.assert_array_equal(region.read("conv4/plain"), alone.read("conv4/plain"))
     assert region.attributes["roi"] == [40, 24, width, height]
-    with pytest.raises(InputError, match="another --roi.*--name"):
+    with pytest.raises(InputError, match=r"another --roi.*--name"):
         extracted(store, backbone, Job(framed))
     whole = extracted(store, backbone, Job(framed, "whole"))
     assert (whole.read("conv4/plain") != region.read("conv4/plain")).any()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import write_video
 
 from extract.engines import map_videos
 from extract.jobs import Job
 from extract.many import Recipe, extract_all
 from store.features import FeatureStore
-from recordings import write_video
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from recordings import pictures, tone_of, write_sound, write_video
 
 from extract.jobs import Job, Settings
 from extract.many import Recipe, extract_all
 from extract.pipeline import Extractor
 from extract.weights import Backbone, load_backbone
-from recordings import pictures, tone_of, write_sound, write_video
 from store.errors import InputError
 from store.features import FeatureStore
 
