@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from store.errors import InputError
@@ -74,9 +74,29 @@ def read_regions(path: Path) -> dict[str, Region]:
     return regions
 
 
-def region_of(video: Path, regions: Mapping[str, Region]) -> Region | None:
-    """Return the region of a video, found by its file's name or else its stem; None if it has none."""
-    return regions.get(video.name, regions.get(video.stem))
+def regions_of(videos: Iterable[Path], text: str | None) -> dict[Path, Region]:
+    """Return the regions of videos, of those that have one.
+
+    Parameters
+    ----------
+    videos : iterable of Path
+        The videos.
+    text : str or None
+        What a user gave: ``x,y,w,h`` for all of them, or a file as `read_regions` takes it, in which a video
+        is found by its file's name or else its stem.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if text is None:
+        return {}
+    if not Path(text).is_file():
+        return dict.fromkeys(videos, parse_roi(text))
+    by_name = read_regions(Path(text))
+    found = {video: by_name.get(video.name, by_name.get(video.stem)) for video in videos}
+    return {video: region for video, region in found.items() if region is not None}
 
 
 def check_region(path: Path, region: Region, width: int, height: int, size: int) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: without the digests of chunks, `fps` and `tail`; colours up to 2 grey levels darker
+_NESTED = ("preprocessing", "audio")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Spec:
     tail : str
         What became of frames at the end that no whole clip covers: ``drop`` or ``loop``.
     format_version : int
-        Version of the store's layout.
+        Version of the store's layout, and of how pictures become the network's input.
     """
 
     backbone: str
@@ -55,8 +56,8 @@ class Spec:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Spec":
-        """Return the spec from `to_dict`'s data."""
-        return cls(**{field.name: data[field.name] for field in fields(cls)})
+        """Return the spec from `to_dict`'s data, of this format version or an older one."""
+        return cls(**{"fps": None, "tail": "drop"} | {f.name: data[f.name] for f in fields(cls) if f.name in data})
 
     @property
     def untrained(self) -> bool:
@@ -66,16 +67,24 @@ class Spec:
     def differences(self, other: "Spec") -> list[str]:
         """Return what differs from another spec, as ``name: this one's, not other's``.
 
-        The name of a weights file does not count, its hash does.
+        The name of a weights file does not count, its hash does. The format version does: pictures were made
+        a little differently in format 1.
         """
         mine, theirs = self._described(), other._described()
-        different = {name for name in mine if mine[name] != theirs[name]}
-        if self.weights_sha256 == other.weights_sha256:
-            different.discard("weights")
-        return [f"{name}: {mine[name]}, not {theirs[name]}" for name in mine if name in different]
+        names = list(mine | theirs)
+        different = [name for name in names if mine.get(name) != theirs.get(name)]
+        if self.weights_sha256 == other.weights_sha256 and "weights" in different:
+            different.remove("weights")
+        return [f"{name}: {_shown(mine.get(name))}, not {_shown(theirs.get(name))}" for name in different]
 
     def _described(self) -> dict[str, Any]:
         described = self.to_dict()
         sha256 = described.pop("weights_sha256")
         described["weights"] += f" ({sha256[:12]})"
+        for name in _NESTED:
+            described |= {f"{name} {key}": value for key, value in described.pop(name).items()}
         return described
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value)

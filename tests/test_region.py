@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_video import TURNS, display_matrix, greys, write
 
-from extract.regions import parse_roi, read_regions, region_of
+from extract.regions import parse_roi, read_regions, regions_of
 from extract.video import frames, probe
 from store.errors import InputError
 
@@ -170,10 +170,12 @@ def test_read_regions(tmp_path, separator):
     )
     regions = read_regions(path)
     assert regions == {"video-1.mp4": (10, 20, 300, 400), "a b": (0, 0, 112, 112), "video-1": (1, 2, 3, 4)}
-    assert region_of(Path("films/video-1.mp4"), regions) == (10, 20, 300, 400)
-    assert region_of(Path("films/video-1.mov"), regions) == (1, 2, 3, 4)
-    assert region_of(Path("a b.mp4"), regions) == (0, 0, 112, 112)
-    assert region_of(Path("other.mp4"), regions) is None
+    films = [Path("films") / name for name in ("video-1.mp4", "video-1.mov", "a b.mp4", "other.mp4")]
+    assert regions_of(films, str(path)) == dict(zip(films, [(10, 20, 300, 400), (1, 2, 3, 4), (0, 0, 112, 112)], strict=False))
+    assert regions_of(films, "5,6,70,80") == dict.fromkeys(films, (5, 6, 70, 80))
+    assert regions_of(films, None) == {}
+    with pytest.raises(InputError, match="is no region"):
+        regions_of(films, str(tmp_path / "none.csv"))
 
 
 BAD_FILES = {
