@@ -171,7 +171,9 @@ def test_read_regions(tmp_path, separator):
     regions = read_regions(path)
     assert regions == {"video-1.mp4": (10, 20, 300, 400), "a b": (0, 0, 112, 112), "video-1": (1, 2, 3, 4)}
     films = [Path("films") / name for name in ("video-1.mp4", "video-1.mov", "a b.mp4", "other.mp4")]
-    assert regions_of(films, str(path)) == dict(zip(films, [(10, 20, 300, 400), (1, 2, 3, 4), (0, 0, 112, 112)], strict=False))
+    assert regions_of(films, str(path)) == dict(
+        zip(films, [(10, 20, 300, 400), (1, 2, 3, 4), (0, 0, 112, 112)], strict=False)
+    )
     assert regions_of(films, "5,6,70,80") == dict.fromkeys(films, (5, 6, 70, 80))
     assert regions_of(films, None) == {}
     with pytest.raises(InputError, match="is no region"):
