@@ -42,7 +42,9 @@ def uninterrupted(tmp_path_factory) -> Path:
     return store
 
 
-def stop(store: Path, clips: int, error: BaseException | None = None, expected: int = small_store.CLIPS, **other) -> None:
+def stop(
+    store: Path, clips: int, error: BaseException | None = None, expected: int = small_store.CLIPS, **other
+) -> None:
     """Leave a workspace in which that many clips were written."""
     arguments = {"recording": "a", "spec": small_store.SPEC, "identity": small_store.identity(), "parts": ()} | other
 
