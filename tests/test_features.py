@@ -274,11 +274,10 @@ def test_another_spec_is_refused_naming_both(written):
 
 
 def test_differences_are_named_one_by_one(written):
-    spec = small_store.SPEC
+    spec = replace(small_store.SPEC, preprocessing=small_store.SPEC.preprocessing | {"resize": "crop"})
+    squash = spec.preprocessing | {"resize": "squash"}
     cases = {
-        "preprocessing resize: crop, not squash": replace(
-            spec, preprocessing=spec.preprocessing | {"resize": "squash"}
-        ),
+        "preprocessing resize: crop, not squash": replace(spec, preprocessing=squash),
         "audio features: none, not lab": replace(spec, audio=spec.audio | {"features": "lab"}),
         "stride: 16, not 4": replace(spec, stride=4),
         "fps: none, not 25.0": replace(spec, fps=25.0),
