@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from store.errors import InputError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Place: TypeAlias = "Path | UPath"
 # s3fs would ask for the size of each file first, to fetch large ones in pieces; ours are small.
-_OPTIONS = {"s3": {"max_concurrency": 1}}
+_OPTIONS: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": 1}}
 
 
 class PlaceError(InputError):
