@@ -22,6 +22,7 @@ from store.errors import InputError
 
 # Largest difference that rounding can explain, as a share of the largest output.
 _TOLERANCE = 1e-3
+_EPSILON = 1e-5  # of batch norm where a file does not say
 
 _log = logging.getLogger(__name__)
 
@@ -37,16 +38,22 @@ class Layer:
     bias : ndarray or None
         One number per output.
     norm : tuple of ndarray, optional
-        Scale, bias, mean and variance (to divide by the root of, so with epsilon) of the batch norm behind it.
+        Scale, bias, mean and variance of the batch norm behind it.
+    epsilon : float
+        What that batch norm adds to the variance.
     """
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32] | None
     norm: tuple[NDArray[np.float32], ...] | None = None
+    epsilon: float = 0.0
 
 
 def read_layers(file: Path) -> list[Layer]:
     """Return the layers of an ONNX file, in the order in which it computes them.
+
+    Where batch norm is folded into the convolutions a warning is logged: stage two, which trains with it, then
+    starts from less than the checkpoint has.
 
     Raises
     ------
@@ -63,28 +70,34 @@ def read_layers(file: Path) -> list[Layer]:
     if _any_external(model):
         raise InputError(f"{file}: keeps its weights in another file; export it again as a single one")
     try:
-        return list(_layers(model.graph))
+        layers = list(_layers(model.graph))
     except (ValueError, TypeError, IndexError) as error:
         raise InputError(f"{file}: its weights cannot be read ({error!s:.80}); name another file") from error
+    if all(layer.norm is None for layer in layers):
+        _log.warning(
+            "%s: its batch norm is folded into the convolutions, so training conv5 starts without its statistics; "
+            "take the checkpoint file instead if you have it",
+            file,
+        )
+    return layers
 
 
-def name_layers(layers: list[Layer], network: nn.Module) -> dict[str, Tensor] | None:
-    """Return a file's layers as a state dict of a network, or None if they are not as many as its own.
+def name_layers(layers: list[Layer], network: nn.Module) -> dict[str, Tensor]:
+    """Return a file's layers as a state dict of a network, whose layers they become one after the other.
 
-    Shapes are not looked at. Batch norm that was folded into the convolutions becomes one that only adds the
-    bias.
+    Neither shapes nor their number are looked at. Batch norm that was folded into the convolutions becomes one
+    that only adds the bias.
     """
     modules = [
         (name, module)
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv3d | nn.BatchNorm3d | nn.Linear)
     ]
-    own = [pair for pair in modules if not isinstance(pair[1], nn.BatchNorm3d)]
-    if len(own) != len(layers):
-        return None
     behind = {name: follower for (name, _), follower in pairwise(modules)}
+    own = [name for name, module in modules if not isinstance(module, nn.BatchNorm3d)]
+    surplus = [f"layer {number}" for number in range(len(own), len(layers))]
     state: dict[str, NDArray[np.float32] | None] = {}
-    for (name, _), layer in zip(own, layers, strict=True):
+    for name, layer in zip([*own, *surplus], layers, strict=False):
         state[f"{name}.weight"] = layer.weight
         norm_name, norm = behind.get(name, ("", None))
         if isinstance(norm, nn.BatchNorm3d):
@@ -121,24 +134,13 @@ def check(file: Path, network: nn.Module, preprocessing: Preprocessing) -> None:
         raise InputError(f"{file}: computes something else than the backbone with its weights; name another file")
 
 
-def warn_if_folded(file: Path, layers: list[Layer]) -> None:
-    """Log that stage two starts from less than the checkpoint has, where batch norm is folded."""
-    if all(layer.norm is None for layer in layers):
-        _log.warning(
-            "%s: its batch norm is folded into the convolutions, so training conv5 starts without its statistics; "
-            "the checkpoint file is better if you have it",
-            file,
-        )
-
-
 def _norm(layer: Layer, eps: float) -> dict[str, NDArray[np.float32]]:
     channels = len(layer.weight)
     bias = np.zeros(channels, np.float32) if layer.bias is None else layer.bias
-    if layer.norm is None:
-        one = np.ones(channels, np.float32)
-        return {"weight": one, "bias": bias, "running_mean": 0 * one, "running_var": one - np.float32(eps)}
-    scale, shift, mean, variance = layer.norm
-    return {"weight": scale, "bias": shift, "running_mean": mean - bias, "running_var": variance - np.float32(eps)}
+    one = np.ones(channels, np.float32)
+    scale, shift, mean, variance = layer.norm or (one, bias, bias, one)
+    spread = variance + (np.float32(layer.epsilon) - np.float32(eps))  # 0 is added where both add the same
+    return {"weight": scale, "bias": shift, "running_mean": mean - bias, "running_var": spread}
 
 
 def _layers(graph: Any) -> Iterator[Layer]:
@@ -155,9 +157,8 @@ def _layers(graph: Any) -> Iterator[Layer]:
         elif node.op_type == "MatMul" and given[1] in constants:
             makers[node.output[0]] = Layer(constants[given[1]].T, None)
         elif node.op_type == "BatchNormalization" and given[0] in makers:
-            epsilon = attributes["epsilon"].f if "epsilon" in attributes else 1e-5
-            *others, variance = (constants[name] for name in given[1:5])
-            makers[given[0]].norm = (*others, variance + np.float32(epsilon))
+            makers[given[0]].norm = tuple(constants[name] for name in given[1:5])
+            makers[given[0]].epsilon = attributes["epsilon"].f if "epsilon" in attributes else _EPSILON
         elif node.op_type == "Add":
             for maker, value in (given, given[::-1]):
                 if maker in makers and value in constants and makers[maker].weight.ndim == 2:

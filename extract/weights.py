@@ -230,35 +230,32 @@ def _random(weights: str, backbone: str) -> Backbone:
 def _from_file(file: Path, backbone: str) -> Backbone:
     require_file(file)
     if file.suffix.lower() == ".onnx":
-        layers = onnx_weights.read_layers(file)
-        design, network = _fit(file, backbone, partial(onnx_weights.name_layers, layers))
+        design, network = _fit(file, backbone, partial(onnx_weights.name_layers, onnx_weights.read_layers(file)))
         onnx_weights.check(file, network, design.preprocessing)
-        onnx_weights.warn_if_folded(file, layers)
     else:
         state = _read_state(file)
         design, network = _fit(file, backbone, lambda _: state)
     return Backbone(network, design, file.name, sha256(file))
 
 
-_Reader = Callable[[nn.Module], dict[str, Tensor] | None]
+_Reader = Callable[[nn.Module], dict[str, Tensor]]
 
 
 def _fit(file: Path, backbone: str, read: _Reader) -> tuple[Design, nn.Module]:
     """Return the design whose names, shapes and number of outputs a file has, and the network filled from it.
 
-    `read` gives the tensors as a network would name them, or None where that cannot be.
+    `read` gives the tensors as a network would name them.
     """
-    nearest: list[str] | None = None
+    nearest: list[str] = []
     for design, network in _skeletons(backbone):
         state = read(network)
         problems = _differences(network, state)
-        if state is not None and not problems:
+        if not problems:
             return design, _fill(file, network, state)
-        nearest = problems if nearest is None or len(problems) < len(nearest) else nearest
+        nearest = problems if not nearest or len(problems) < len(nearest) else nearest
     for other in set(names()) - {backbone}:
         if not all(_differences(network, read(network)) for _, network in _skeletons(other)):
             raise InputError(f"{file}: weights of {other}, not of {backbone}; add --backbone {other}")
-    assert nearest is not None
     raise InputError(f"{file}: not weights of {backbone} ({nearest[0]}); name another file")
 
 
@@ -267,13 +264,12 @@ def _skeletons(backbone: str) -> Iterator[tuple[Design, nn.Module]]:
     for design in designs(backbone):
         for outputs in design.outputs:
             with torch.device("meta"):
-                yield design, design.build(outputs)
+                network = design.build(outputs)
+            yield design, network
 
 
-def _differences(network: nn.Module, state: dict[str, Tensor] | None) -> list[str]:
+def _differences(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
     """Return what is wrong with tensors as a network's."""
-    if state is None:
-        return ["another number of layers"]
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in state.items()}
     wrong = [

@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-FORMAT_VERSION = 2  # 1: without the digests of chunks, `fps` and `tail`; colours up to 2 grey levels darker
+# 1: no digests of the chunks; no `fps`, `tail` and `time` of the audio; colours up to 2 grey levels darker.
+FORMAT_VERSION = 2
 _NESTED = ("preprocessing", "audio")
 
 
@@ -56,8 +57,11 @@ class Spec:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Spec":
-        """Return the spec from `to_dict`'s data, of this format version or an older one."""
-        return cls(**{"fps": None, "tail": "drop"} | {f.name: data[f.name] for f in fields(cls) if f.name in data})
+        """Return the spec from `to_dict`'s data, in this format or the first, which had the defaults of today."""
+        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        if known["format_version"] == 1:
+            known["audio"] = {"time": False} | known["audio"]
+        return cls(**known)
 
     @property
     def untrained(self) -> bool:

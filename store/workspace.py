@@ -150,7 +150,15 @@ def _resumable(store: Place, facts: dict[str, Any]) -> bool:
 def _clips_in(recording: Path) -> int:
     """Return how many clips an unfinished recording has; what is in the files is not looked at."""
     arrays = [*recording.glob("conv4/*/"), *recording.glob("audio/")]
-    return min((len([*array.glob("c/*")]) * CLIPS_PER_CHUNK for array in arrays), default=0)
+    return min((_clips_of(array) for array in arrays), default=0)
+
+
+def _clips_of(array: Path) -> int:
+    try:
+        expected = json.loads((array / METADATA).read_text())["shape"][0]
+    except (KeyError, TypeError, ValueError, OSError):
+        return 0
+    return min(len([*array.glob("c/*")]) * CLIPS_PER_CHUNK, expected)
 
 
 @contextmanager

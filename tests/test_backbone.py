@@ -154,6 +154,8 @@ def assert_loaded(backbone, state):
     for name, value in state.items():
         assert torch.equal(loaded[name], value), name
     assert not backbone.network.training
+    assert {value.device.type for value in loaded.values()} == {"cpu"}
+    assert all(value.is_contiguous() and value.dtype != torch.float16 for value in loaded.values())
 
 
 class Trap:
