@@ -1,7 +1,6 @@
 """Weights of a backbone: random ones for a trial, or a published file; told apart by their content."""
 
 import hashlib
-import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from extract import onnx_weights
 from extract.backbones import Design, Preprocessing, designs, names
 from extract.download import DownloadError, download
+from store import places
 from store.errors import InputError
 from store.files import require_file, sha256
 from store.spec import Spec
@@ -166,9 +166,8 @@ def find_backbone(spec: Spec, store: object, weights: str | None) -> Backbone:
 
 
 def cache_folder() -> Path:
-    """Return where weight files are looked for: ``CHIRONOMY_CACHE``, else the user's cache folder."""
-    configured = os.environ.get("CHIRONOMY_CACHE")
-    return (Path(configured) if configured else Path.home() / ".cache" / "chironomy") / "weights"
+    """Return where weight files are looked for, in ``CHIRONOMY_CACHE`` or else the user's cache folder."""
+    return places.cache_folder() / "weights"
 
 
 def _wanted(spec: Spec) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from test_resume import assert_same, duration, files, kill_until_done, start
 
 from store.errors import InputError
 from store.features import FeatureStore
+from store.places import PlaceError
 from store.summary import inspect_store
 from store.workspace import unfinished, workspaces
 from store.writing import RecordingWriter
@@ -117,6 +119,29 @@ def test_stopped_while_it_arrives(store, added, monkeypatch, moment):
     assert small_store.add_views(store, views=missing) == 64
     assert_same(store, added)
     assert not workspaces(store).exists()
+
+
+def test_other_views_on_a_full_disk(store, monkeypatch):
+    """What is noted of a workspace changes then; half of the note would cost the workspace."""
+
+    def interrupted(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        small_store.add_views(store, views=["flip", "crop"])
+    monkeypatch.undo()
+
+    def full(path, text):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(PlaceError, match="No space left"):
+        small_store.add_views(store, views=["crop"])
+    monkeypatch.undo()
+    assert small_store.add_views(store, views=["crop"]) == 64
+    assert FeatureStore(store)["a"].views == ["plain", "crop"]
 
 
 def test_what_has_no_mark_is_not_there(store, added):

@@ -236,6 +236,26 @@ def test_what_a_power_cut_may_leave(tmp_path, uninterrupted, file, done, how):
     assert_same(store, uninterrupted)
 
 
+@pytest.mark.parametrize("call", ["mkdir", "unlink", "replace"])
+def test_a_disk_that_is_still_full(tmp_path, uninterrupted, monkeypatch, call):
+    """The next run cannot even begin; what the first has done is not lost by that."""
+    store = tmp_path / "S"
+    stop(store, 70)
+    original = getattr(Path, call)
+
+    def full(path, *arguments, **options):
+        if store.name + ".partial/" in str(path) and not str(path).endswith(".lock"):
+            raise OSError(28, "No space left on device")
+        return original(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, call, full)
+    with pytest.raises(PlaceError, match="No space left"):
+        small_store.write(store)
+    monkeypatch.undo()
+    assert small_store.write(store) == 64
+    assert_same(store, uninterrupted)
+
+
 def test_half_a_file_of_zarr_is_not_committed(tmp_path, uninterrupted):
     store = tmp_path / "S"
     stop(store, 70)
