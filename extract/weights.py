@@ -1,6 +1,7 @@
 """Weights of a backbone: random ones for a trial, or a published file; told apart by their content."""
 
 import hashlib
+import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterator
