@@ -1,0 +1,302 @@
+"""The store under attack: kills, power cuts, failing disks, flipped bits, several processes at once.
+
+Whatever happens, a recording reads as it was written, or is not there, or is refused by name; and once the same
+commands have run to their end, the store is the one that an uninterrupted run makes, byte for byte.
+"""
+
+import errno
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from faults.forks import Forks, Outcome
+from faults.power import cut
+from small_store import CLIPS
+
+pytestmark = pytest.mark.slow
+
+WORKERS = 2
+
+
+class Mode(IntEnum):
+    """How calls fail from the n-th on, as in shim.c."""
+
+    ONCE = 0
+    ALL = 1
+    FULL = 2  # all that need space on the disk; removing goes on
+    SHORT = 3  # a write takes half of what it is given
+    SHORT_THEN_FULL = 4
+    KILL = 5
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory) -> Path:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler on this machine")
+    library = tmp_path_factory.mktemp("shim") / "shim.so"
+    source = Path(__file__).parent / "faults" / "shim.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl", "-lpthread"], check=True)
+    return library
+
+
+def in_parallel(work: Callable[[Forks, int], Any], preload: Path | None = None) -> list[Any]:
+    """Call `work` once for each worker, with processes of its own and its number; return what each returns."""
+
+    def one(number: int) -> Any:
+        with Forks(preload) as forks:
+            return work(forks, number)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(one, range(WORKERS)))
+
+
+def done(outcome: Outcome) -> Any:
+    """Return what a job returned that had no reason to fail."""
+    assert outcome.status == 0, outcome
+    assert not outcome.crashed, outcome.crashed
+    assert not outcome.refused, outcome.refused
+    return outcome.value
+
+
+# A life is what a store goes through: steps in order, each a job of faults.jobs and what it is given besides the store.
+LIFE = [
+    ["extract", "a", 1],
+    ["extract", "b", 2],
+    ["add_views", "a", ["flip"]],
+    ["add_views", "b", ["flip", "crop"]],
+]
+THIN_LIFE = [["extract", "a", 1, True], ["extract", "b", 2, True], ["add_views", "a", ["flip"]]]
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks() as running:
+        yield running
+
+
+def lived(forks: Forks, folder: Path, life: list[list[Any]]) -> list[Path]:
+    """Return the store after none, one, two ... steps of a life without faults; the first does not exist."""
+    stores = [folder / "0" / "S"]
+    for number, (step, *arguments) in enumerate(life, 1):
+        store = folder / str(number) / "S"
+        if stores[-1].exists():
+            shutil.copytree(stores[-1], store)
+        else:
+            store.parent.mkdir(parents=True)
+        done(forks.run(step, str(store), *arguments))
+        stores.append(store)
+    done(forks.run("check", str(stores[-1])))
+    return stores
+
+
+@pytest.fixture(scope="module")
+def whole(forks, tmp_path_factory) -> list[Path]:
+    return lived(forks, tmp_path_factory.mktemp("whole"), LIFE)
+
+
+@pytest.fixture(scope="module")
+def thin(forks, tmp_path_factory) -> list[Path]:
+    return lived(forks, tmp_path_factory.mktemp("thin"), THIN_LIFE)
+
+
+def report(record_property: Callable[[str, object], None], what: str, counts: Counter[str]) -> None:
+    line = ", ".join(f"{number} {name}" for name, number in counts.items())
+    record_property(what, line)
+    print(f"\n{what}: {line}; none read wrong")
+
+
+def total(counts: list[Counter[str]]) -> Counter[str]:
+    return sum(counts, Counter())
+
+
+def test_kills(whole, tmp_path, record_property):
+    """Lives are lived to their end though every step is killed again and again, at any moment of it.
+
+    Now and then two processes are at the same step, and one of them is killed.
+    """
+
+    def kill(forks: Forks, worker: int) -> Counter[str]:
+        noise, counts = np.random.default_rng(worker), Counter[str]()
+        durations = [timed(forks, tmp_path / f"timed-{worker}" / "S", *step) for step in LIFE]
+        while counts["kills"] < 110:
+            store = tmp_path / f"{worker}-{counts['stores']}" / "S"
+            store.parent.mkdir()
+            for (step, *arguments), duration in zip(LIFE, durations, strict=True):
+                job = [step, str(store), *arguments]
+                while not survived(forks, job, noise.uniform(0, duration), counts):
+                    done(forks.run("check", str(store)))
+                    if noise.random() < 0.2:
+                        pair(forks, job, noise.uniform(0, duration), counts)
+            done(forks.run("same", str(store), str(whole[-1])))
+            counts["stores"] += 1
+        return counts
+
+    counts = total(in_parallel(kill))
+    report(record_property, "kills", counts)
+    assert counts["kills"] >= 200
+    assert counts["resumed"] >= 10
+
+
+def timed(forks: Forks, store: Path, step: str, *arguments: Any) -> float:
+    store.parent.mkdir(exist_ok=True)
+    began = time.monotonic()
+    done(forks.run(step, str(store), *arguments))
+    return time.monotonic() - began
+
+
+def survived(forks: Forks, job: list[Any], moment: float, counts: Counter[str]) -> bool:
+    """Kill a job at a moment; return whether it was done by then."""
+    running = forks.start(*job)
+    time.sleep(moment)
+    running.signal(signal.SIGKILL)
+    outcome = running.wait()
+    if outcome.killed:
+        counts["kills"] += 1
+        return False
+    counts["resumed"] += 0 < done(outcome) < CLIPS
+    return True
+
+
+def pair(forks: Forks, job: list[Any], moment: float, counts: Counter[str]) -> None:
+    """Start two at once at the same thing, and kill one; the other does it."""
+    first, second = forks.start(*job), forks.start(*job)
+    time.sleep(moment)
+    first.signal(signal.SIGKILL)
+    counts["kills"] += first.wait().killed
+    counts["pairs"] += 1
+    done(second.wait())
+
+
+def test_another_content_under_the_id(whole, tmp_path):
+    """What was left by a killed run is not gone on with for another recording of that name."""
+    noise, kills = np.random.default_rng(0), 0
+    with Forks() as forks:
+        duration = timed(forks, tmp_path / "timed" / "S", "extract", "a", 9)
+        for attempt in range(20):
+            store = tmp_path / str(attempt) / "S"
+            store.parent.mkdir()
+            running = forks.start("extract", str(store), "a", 9)
+            time.sleep(noise.uniform(0.3, 0.9) * duration)
+            running.signal(signal.SIGKILL)
+            if running.wait().status == 0:
+                continue
+            kills += 1
+            assert done(forks.run("extract", str(store), "a", 1)) == 0
+            done(forks.run("same", str(store), str(whole[1])))
+    assert kills >= 10
+
+
+# Failing disks
+
+
+FAILURES = [
+    (Mode.FULL, errno.ENOSPC),
+    (Mode.ONCE, errno.EIO),
+    (Mode.ALL, errno.EIO),
+    (Mode.ONCE, errno.ENOSPC),
+    (Mode.SHORT_THEN_FULL, errno.ENOSPC),
+    (Mode.SHORT, 0),
+]
+
+
+@pytest.mark.parametrize(("mode", "number"), FAILURES, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize("step", range(3), ids=["new store", "second recording", "view"])
+def test_every_write_fails_in_turn(thin, shim, tmp_path, record_property, mode, number, step):
+    def fail(forks: Forks, worker: int) -> Counter[str]:
+        counts, until = Counter[str](), worker + 1 - WORKERS
+        while True:
+            until += WORKERS
+            store = begun(thin[step], tmp_path / str(until))
+            name, *arguments = THIN_LIFE[step]
+            armed = ["faulty", str(store.parent), until, number, mode, ""]
+            value = done(forks.run(*armed, name, str(store), *arguments))
+            what = (until, value)
+            if not value["struck"]:
+                return counts
+            found = done(forks.run("finish", str(store), str(thin[step + 1]), [THIN_LIFE[step]]))
+            if value["refused"] is None:
+                assert mode in (Mode.SHORT, Mode.ONCE), what
+                assert set(found) == set("ab"[: min(step + 1, 2)]), what
+            else:
+                assert value["refused"].startswith(f"{store}"), what
+                assert "\n" not in value["refused"], what
+                assert mode != Mode.SHORT, what
+            counts["faults"] += 1
+            counts["refusals"] += value["refused"] is not None
+            shutil.rmtree(store.parent)
+
+    counts = total(in_parallel(fail, shim))
+    report(record_property, f"{mode.name} {errno.errorcode.get(number, '')}", counts)
+    assert counts["faults"] > 20
+
+
+def begun(store: Path, folder: Path) -> Path:
+    """Return a copy of a store, or where it will be, in a folder of its own."""
+    folder.mkdir()
+    if store.exists():
+        shutil.copytree(store, folder / "S")
+    return folder / "S"
+
+
+@pytest.mark.parametrize("step", range(3), ids=["new store", "second recording", "view"])
+def test_power_cuts(thin, shim, tmp_path, record_property, step):
+    """The machine stops before each change on the disk in turn; what was not made durable is lost."""
+
+    def stop(forks: Forks, worker: int) -> Counter[str]:
+        counts, until, noise = Counter[str](), worker + 1 - WORKERS, np.random.default_rng(worker)
+        while True:
+            until += WORKERS
+            store = begun(thin[step], tmp_path / str(until))
+            name, *arguments = THIN_LIFE[step]
+            log = tmp_path / f"log-{until}"
+            armed = ["faulty", str(store.parent), until, 0, Mode.KILL, str(log)]
+            outcome = forks.run(*armed, name, str(store), *arguments)
+            if outcome.status == 0:
+                done(outcome)
+                return counts
+            cut(store.parent, log, noise)
+            done(forks.run("finish", str(store), str(thin[step + 1]), [THIN_LIFE[step]]))
+            counts["power cuts"] += 1
+            shutil.rmtree(store.parent)
+
+    counts = total(in_parallel(stop, shim))
+    report(record_property, "power", counts)
+    assert counts["power cuts"] > 50
+
+
+# Damage
+
+
+def test_flips(thin, tmp_path, record_property):
+    """Every file of a store: any flipped bit is found and named, or changes no value."""
+
+    def flip(forks: Forks, worker: int) -> Counter[str]:
+        store = begun(thin[-1], tmp_path / str(worker))
+        return Counter(done(forks.run("flip", str(store), worker, WORKERS)))
+
+    counts = total(in_parallel(flip))
+    report(record_property, "flips", counts)
+    assert counts["flips"] >= 1000
+    assert counts["found"] > 0.9 * counts["flips"]
+
+
+def test_damaged_files(thin, tmp_path, record_property):
+    """Files cut short, filled with zeros, lost, or put in another's place: found and named."""
+
+    def damage(forks: Forks, worker: int) -> Counter[str]:
+        store = begun(thin[-1], tmp_path / str(worker))
+        return Counter(done(forks.run("damage", str(store), worker, WORKERS)))
+
+    counts = total(in_parallel(damage))
+    report(record_property, "damaged files", counts)
+    assert all(counts[kind] > 20 for kind in ("emptied", "halved", "one byte short", "zeroed", "lost", "swapped"))
