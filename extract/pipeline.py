@@ -149,7 +149,7 @@ class Extractor:
         if audio is not None and not has_sound(audio):
             raise InputError(f"{audio}: has no sound stream; name a file that has one, or leave out --audio")
         expected = clip_count(info.frame_count)
-        with RecordingWriter(self.store, recording, self.spec, self.backbone.tail(), expected) as writer:
+        with RecordingWriter(self.store, recording, self.spec, self.backbone.tail(), expected, source) as writer:
             clock = _Clock()
             parity = self._write_picture(writer, video, clock, f"{recording}: picture", expected)
             times = clock.times()

@@ -7,148 +7,46 @@ Layout of a store::
     <id>/times                   (clips, 2)             float64, start and end in seconds
     <id>/frame_times             (frames,)              float64, start of each frame in seconds
     <id>/statistics/<array>/mean, /std                  over the recording's clips, float32
+    <id>/parts/<view>            marks a view that was added later as whole
     chironomy-tail/<parameter>                          weights of conv5 and fc
 
-Every chunk ends in a CRC32C and the metadata are sealed (`store.seal`), so a flipped bit is an error and
-never a number. `store.writing` has the other half: how a recording comes in.
+A recording, or a view added to one, is there once its marker is: the metadata file of its group, which
+arrives last. Every chunk ends in a CRC32C, and the marker seals what the arrays hold (`store.seal`), so a
+flipped bit is an error and never a number. `store.writing` has the other half: how a recording comes in.
 """
 
+import json
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.errors import GroupNotFoundError
 
+from store.arrays import METADATA
 from store.errors import InputError
-from store.files import sha256
-from store.seal import METADATA, sealed_attributes
-from store.spec import Spec
+from store.places import Place, folders, read_all
+from store.recording import TAIL_GROUP, Recording, group_metadata
+from store.seal import sealed_attributes
+from store.spec import FORMAT_VERSION, Spec
 
-TAIL_GROUP = "chironomy-tail"
 SPEC_ATTRIBUTE = "chironomy"
-# What zarr may raise where a bit has flipped, in JSON or in a chunk.
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RuntimeError, OSError)
+# What a recording was made from: two with the same of these have the same features.
+CONTENT = ("source_sha256", "audio_sha256", "audio_offset", "roi")
 
 
-@dataclass(frozen=True)
-class Recording:
-    """One recording of a store, read-only; `open` makes it.
+def occupied(where: Place) -> bool:
+    """Return whether something is where a store is wanted; an empty folder is nothing.
 
-    Parameters
-    ----------
-    store : Path
-        The store it is in.
-    id : str
-        Its name there.
-    group : zarr.Group
-        Its arrays.
-    attributes : dict
-        What is known of the source and of how its features were computed; under ``arrays`` the SHA-256 of
-        the metadata of each array, by its path inside the recording.
+    Nor is what a first upload to object storage leaves when it is stopped.
     """
-
-    store: Path
-    id: str
-    group: zarr.Group
-    attributes: dict[str, Any]
-
-    @classmethod
-    def open(cls, store: Path, recording: str) -> "Recording":
-        """Open the recording of that id.
-
-        Raises
-        ------
-        InputError
-            If its metadata are missing or damaged.
-        """
-        try:
-            group = zarr.open_group(store / recording, mode="r", zarr_format=3)
-            return cls(store, recording, group, sealed_attributes(group))
-        except _UNREADABLE as error:
-            raise _damaged(store, recording, "", "its metadata cannot be read") from error
-
-    @property
-    def arrays(self) -> list[str]:
-        """Paths of all arrays inside the recording."""
-        return list(self.attributes["arrays"])
-
-    @property
-    def clips(self) -> int:
-        """Number of clips."""
-        return self._find("times").shape[0]
-
-    @property
-    def views(self) -> list[str]:
-        """Names of the views whose activations are stored, ``plain`` among them."""
-        return [name.removeprefix("conv4/") for name in self.arrays if name.startswith("conv4/")]
-
-    @property
-    def has_sound(self) -> bool:
-        """Whether audio features are stored."""
-        return "audio" in self.arrays
-
-    def read(self, array: str) -> NDArray:
-        """Return a whole array, its checksums verified.
-
-        Parameters
-        ----------
-        array : str
-            Path inside the recording, as ``conv4/plain`` or ``times``.
-
-        Raises
-        ------
-        InputError
-            If the array is not there, or a chunk of it is missing or damaged.
-        """
-        found = self._find(array)
-        missing = found.nchunks - found.nchunks_initialized
-        if missing:
-            # zarr would read a missing chunk as its fill value.
-            raise _damaged(self.store, self.id, array, f"{missing} of {found.nchunks} chunks are missing")
-        try:
-            return np.asarray(found[...])
-        except _UNREADABLE as error:
-            reason = "a checksum does not match" if "checksum" in str(error) else "a chunk cannot be read"
-            raise _damaged(self.store, self.id, array, reason) from error
-
-    def verify(self) -> None:
-        """Read every array once.
-
-        Raises
-        ------
-        InputError
-            If one is damaged or incomplete.
-        """
-        for name in self.arrays:
-            self.read(name)
-
-    def _find(self, array: str) -> zarr.Array:
-        if array not in self.arrays:
-            raise InputError(f"{self.store}: recording {self.id} has no {array}; extract the video again")
-        try:
-            if sha256(self.store / self.id / array / METADATA) == self.attributes["arrays"][array]:
-                return self.group[array]  # type: ignore[return-value]
-        except _UNREADABLE as error:
-            raise _damaged(self.store, self.id, array, "its metadata are missing") from error
-        raise _damaged(self.store, self.id, array, "its metadata have changed")
-
-
-def _damaged(store: Path, recording: str, array: str, reason: str) -> InputError:
-    name = f"{recording}/{array}".removesuffix("/")
-    if recording == TAIL_GROUP:
-        return InputError(f"{store}: {name} is damaged ({reason}); extract all videos again into a new store")
-    return InputError(
-        f"{store}: {name} is damaged ({reason}); delete the folder {store / recording} and extract the video again"
-    )
-
-
-def occupied(path: Path) -> bool:
-    """Return whether something is where a store is wanted; an empty folder is nothing."""
-    return path.exists() and not (path.is_dir() and next(path.iterdir(), None) is None)
+    if not isinstance(where, Path):
+        return read_all(where, [METADATA]) != [None] or bool({*folders(where)} - {TAIL_GROUP})
+    if not where.is_dir():
+        return where.exists()
+    with os.scandir(where) as entries:
+        return next(entries, None) is not None
 
 
 class FeatureStore:
@@ -156,54 +54,89 @@ class FeatureStore:
 
     Parameters
     ----------
-    path : Path
-        Its folder.
+    path : Place
+        Where it is.
 
     Raises
     ------
     InputError
-        If there is none, or it is not a feature store of this program.
+        If there is none, it is not a feature store of this program, or one of a later version.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Place):
         self.path = path
-        if not occupied(path):
-            raise InputError(f"{path}: no feature store there; make one with chironomy extract")
+        damaged = InputError(f"{path}: {METADATA} in it is damaged; extract again into a new store")
         try:
-            self.root = zarr.open_group(path, mode="r", zarr_format=3)
-            attributes = self.root.attrs.asdict()
-            if SPEC_ATTRIBUTE not in attributes:
-                raise GroupNotFoundError(path)
-        except (GroupNotFoundError, NotADirectoryError):
-            raise InputError(f"{path}: not a feature store of chironomy; name another folder") from None
-        except _UNREADABLE as error:
-            raise InputError(f"{path}: {METADATA} in it is damaged; extract again into a new store") from error
-        try:
-            self.spec = Spec.from_dict(sealed_attributes(self.root)[SPEC_ATTRIBUTE])
-        except _UNREADABLE as error:
-            raise InputError(f"{path}: {METADATA} in it is damaged; extract again into a new store") from error
+            (metadata,) = read_all(path, [METADATA])
+            if metadata is None:
+                raise _no_store(path)
+            found = json.loads(metadata)["attributes"]
+            if SPEC_ATTRIBUTE not in found:
+                raise _no_store(path)
+            version = found[SPEC_ATTRIBUTE]["format_version"]
+            if version > FORMAT_VERSION:
+                raise InputError(
+                    f"{path}: has format version {version}, and this chironomy knows them up to {FORMAT_VERSION}; "
+                    "upgrade chironomy"
+                )
+            self.spec = Spec.from_dict(sealed_attributes(metadata)[SPEC_ATTRIBUTE])
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise damaged from error
 
     @property
     def ids(self) -> list[str]:
         """Names of all recordings, sorted."""
-        return sorted(entry.name for entry in self.path.iterdir() if entry.name in self)
+        return [name for name, _ in self._markers()]
 
     def __contains__(self, recording: str) -> bool:
-        return recording != TAIL_GROUP and not recording.startswith(".") and (self.path / recording).is_dir()
+        if not _may_be_recording(recording):
+            return False
+        return group_metadata(self.path, [recording]) != [None]
 
     def __getitem__(self, recording: str) -> Recording:
         if recording not in self:
             raise InputError(f"{self.path}: no recording {recording}; it has {', '.join(self.ids) or 'none'}")
         return Recording.open(self.path, recording)
 
+    def attributes(self) -> dict[str, dict[str, Any]]:
+        """Return the attributes of all recordings by id; damaged ones are left out."""
+        found = {}
+        for name, metadata in self._markers():
+            with suppress(ValueError):
+                found[name] = sealed_attributes(metadata)
+        return found
+
+    def find(self, content: Mapping[str, Any]) -> Recording | None:
+        """Return the recording made from the same content, whatever its id; damaged ones are passed over.
+
+        Parameters
+        ----------
+        content : mapping
+            JSON-ready; of it `CONTENT` counts, and what is absent there is None.
+        """
+        wanted = json.loads(json.dumps([content.get(name) for name in CONTENT]))
+        candidates = self._made_from(content["source_sha256"])
+        return next((each for each in candidates if [each.attributes.get(name) for name in CONTENT] == wanted), None)
+
     def with_source(self, sha256: str) -> Recording | None:
-        """Return the recording made from the video of that hash, if there is one; damaged ones are passed over."""
-        for name in self.ids:
-            with suppress(InputError):
-                recording = self[name]
-                if recording.attributes["source_sha256"] == sha256:
-                    return recording
-        return None
+        """Return a recording made from the video of that hash, whichever its region and sound, if there is one."""
+        return next(self._made_from(sha256), None)
+
+    def _made_from(self, sha256: str) -> Iterator[Recording]:
+        for name, metadata in self._markers():
+            if sha256.encode() in metadata:  # much faster than to decode them all
+                with suppress(ValueError):
+                    attributes = sealed_attributes(metadata)
+                    if attributes.get("source_sha256") == sha256:
+                        yield Recording(self.path, name, attributes)
+
+    def _markers(self) -> list[tuple[str, bytes]]:
+        """Return the names of all recordings, sorted, with their metadata; nothing where they cannot be read."""
+        names = [name for name in folders(self.path) if _may_be_recording(name)]
+        found = group_metadata(self.path, names)
+        return [(name, metadata) for name, metadata in zip(names, found, strict=True) if metadata is not None]
 
     def tail(self) -> dict[str, NDArray]:
         """Return the weights of conv5 and fc, by their names in the backbone."""
@@ -228,3 +161,13 @@ class FeatureStore:
         differences = self.spec.differences(spec)
         if differences:
             raise InputError(f"{self.path}: the store has {'; '.join(differences)}; {who}")
+
+
+def _may_be_recording(name: str) -> bool:
+    return bool(name) and name != TAIL_GROUP and not name.startswith(".") and not {*name} & {*"/\\"}
+
+
+def _no_store(path: Place) -> InputError:
+    if not occupied(path):
+        return InputError(f"{path}: no feature store there; make one with chironomy extract")
+    return InputError(f"{path}: not a feature store of chironomy; name another folder")

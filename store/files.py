@@ -44,6 +44,15 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_tree(folder: Path) -> None:
+    """Make all files in a folder durable, and their names."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with (Path(parent) / name).open("rb+") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(parent))
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: beside it, made durable, then renamed over it.
 

@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: without the digests of chunks, `fps` and `tail`
+_NESTED = ("preprocessing", "audio")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Spec:
         Parameters of the audio features.
     format_version : int
         Version of the store's layout.
+    fps : float or None
+        Frames per second that each video was sampled at; None is the video's own frames.
+    tail : str
+        What becomes of the incomplete last clip: ``drop`` or ``loop``.
     """
 
     backbone: str
@@ -42,6 +47,8 @@ class Spec:
     precision: str
     audio: dict[str, Any]
     format_version: int = FORMAT_VERSION
+    fps: float | None = None
+    tail: str = "drop"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as JSON-ready data."""
@@ -49,8 +56,8 @@ class Spec:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Spec":
-        """Return the spec from `to_dict`'s data."""
-        return cls(**{field.name: data[field.name] for field in fields(cls)})
+        """Return the spec from `to_dict`'s data, of this format version or an older one."""
+        return cls(**{"fps": None, "tail": "drop"} | {f.name: data[f.name] for f in fields(cls) if f.name in data})
 
     @property
     def untrained(self) -> bool:
@@ -60,16 +67,25 @@ class Spec:
     def differences(self, other: "Spec") -> list[str]:
         """Return what differs from another spec, as ``name: this one's, not other's``.
 
-        The name of a weights file does not count, its hash does.
+        The name of a weights file does not count, its hash does; nor does the version of the layout, which
+        changes no feature.
         """
         mine, theirs = self._described(), other._described()
-        different = {name for name in mine if mine[name] != theirs[name]}
-        if self.weights_sha256 == other.weights_sha256:
-            different.discard("weights")
-        return [f"{name}: {mine[name]}, not {theirs[name]}" for name in mine if name in different]
+        names = [*mine, *(name for name in theirs if name not in mine)]
+        different = [name for name in names if mine.get(name) != theirs.get(name)]
+        if self.weights_sha256 == other.weights_sha256 and "weights" in different:
+            different.remove("weights")
+        return [f"{name}: {_shown(mine.get(name))}, not {_shown(theirs.get(name))}" for name in different]
 
     def _described(self) -> dict[str, Any]:
         described = self.to_dict()
+        del described["format_version"]
         sha256 = described.pop("weights_sha256")
         described["weights"] += f" ({sha256[:12]})"
+        for name in _NESTED:
+            described |= {f"{name} {key}": value for key, value in described.pop(name).items()}
         return described
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value)

@@ -1,13 +1,17 @@
 """A small recording, written as extraction does: what the tests of the store write and look for.
 
-As a program, ``python tests/small_store.py STORE ID``, it writes one and prints a line at each step.
+As a program, ``python tests/small_store.py STORE ID [SEED [VIEW ...]]``, it writes one, adds those views, and
+prints a line at each step.
 """
 
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from store.features import FeatureStore, occupied
+from store.places import Place, place
 from store.spec import Spec
 from store.writing import RecordingWriter
 
@@ -38,21 +42,60 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def fill(writer: RecordingWriter, values: dict[str, np.ndarray], batch: int = 8) -> None:
-    for name in ("conv4/plain", "audio"):
-        for first in range(0, len(values[name]), batch):
+def identity(seed: int = 0) -> dict[str, Any]:
+    return {"source_sha256": ATTRIBUTES["source_sha256"], "seed": seed}
+
+
+def fill(writer: RecordingWriter, values: dict[str, np.ndarray], batch: int = 8) -> int:
+    """Write what is not there yet, and return how many clips were."""
+    streamed = ["conv4/plain", "audio"]
+    done = writer.resume(streamed)
+    for first in range(done, CLIPS, batch):
+        for name in streamed:
             writer.append(name, values[name][first : first + batch])
     writer.put("times", values["times"])
     writer.put("frame_times", values["frame_times"])
+    return done
 
 
-def write(store: Path, recording: str = "a", seed: int = 0, batch: int = 8, spec: Spec = SPEC) -> None:
-    with RecordingWriter(store, recording, spec, TAIL, CLIPS) as writer:
-        fill(writer, arrays(seed), batch)
+def write(store: Place, recording: str = "a", seed: int = 0, batch: int = 8, spec: Spec = SPEC) -> int:
+    """Write a recording unless it is there; return how many clips a stopped run had left."""
+    with RecordingWriter(store, recording, spec, TAIL, CLIPS, identity(seed)) as writer:
+        if there(store, recording):
+            return CLIPS
+        done = fill(writer, arrays(seed), batch)
         writer.commit(ATTRIBUTES)
+        return done
+
+
+def view_values(view: str, seed: int = 0) -> np.ndarray:
+    """Return the activations of a view that is added later."""
+    return arrays(seed + 1000 + sum(view.encode()))["conv4/plain"]
+
+
+def add_views(
+    store: Place, recording: str = "a", seed: int = 0, views: Sequence[str] = ("flip",), batch: int = 8
+) -> int:
+    """Add views to a recording unless it has them; return how many clips a stopped run had left."""
+    with RecordingWriter(store, recording, SPEC, TAIL, CLIPS, identity(seed), parts=views) as writer:
+        if {*views} <= {*FeatureStore(store)[recording].views}:
+            return CLIPS
+        done = writer.resume([f"conv4/{view}" for view in views])
+        for first in range(done, CLIPS, batch):
+            for view in views:
+                writer.append(f"conv4/{view}", view_values(view, seed)[first : first + batch])
+        writer.commit({"runtime": "part"})
+        return done
+
+
+def there(store: Place, recording: str) -> bool:
+    return occupied(store) and recording in FeatureStore(store)
 
 
 if __name__ == "__main__":
+    into, name, given = place(sys.argv[1]), sys.argv[2], sys.argv[3:]
     print("ready", flush=True)
-    write(Path(sys.argv[1]), sys.argv[2], seed=int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    write(into, name, seed=int(given[0]) if given else 0)
+    if given[1:]:
+        add_views(into, name, int(given[0]), given[1:])
     print("done", flush=True)

@@ -72,20 +72,22 @@ def test_a_kill_at_any_instant(tmp_path):
     assert not partial(store).exists()
 
 
-@pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt(), InputError("x: bad; mend it")])
+def stopped_by(error: BaseException, store: Path, clips: int = 70) -> None:
+    """Run a writer that is stopped by an error after some clips."""
+    with RecordingWriter(store, "a", small_store.SPEC, small_store.TAIL, 70, small_store.identity()) as writer:
+        for name in ("conv4/plain", "audio"):
+            writer.append(name, small_store.arrays()[name][:clips])
+        raise error
+
+
 @pytest.mark.parametrize("store_exists", [False, True])
-def test_an_error_leaves_nothing(tmp_path, error, store_exists):
+def test_an_unusable_video_leaves_nothing(tmp_path, store_exists):
     store = tmp_path / "S"
     if store_exists:
         small_store.write(store, "before")
-
-    def stopped():
-        with RecordingWriter(store, "a", small_store.SPEC, small_store.TAIL, 70) as writer:
-            small_store.fill(writer, small_store.arrays())
-            raise error
-
-    with pytest.raises(type(error)) as caught:
-        stopped()
+    error = InputError("x: bad; mend it")
+    with pytest.raises(InputError) as caught:
+        stopped_by(error, store)
     assert caught.value is error
     assert sorted(path.name for path in tmp_path.iterdir()) == (["S"] if store_exists else [])
     if store_exists:
@@ -93,18 +95,20 @@ def test_an_error_leaves_nothing(tmp_path, error, store_exists):
 
 
 def test_without_commit_nothing_is_there(tmp_path):
-    with RecordingWriter(tmp_path / "S", "a", small_store.SPEC, small_store.TAIL, 70) as writer:
+    with RecordingWriter(tmp_path / "S", "a", small_store.SPEC, small_store.TAIL, 70, {}) as writer:
         small_store.fill(writer, small_store.arrays())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_id_taken_meanwhile(tmp_path):
+    """As another machine could, which sees no lock of this one's."""
     store = tmp_path / "S"
+    small_store.write(tmp_path / "other", "a")
 
     def overtaken():
-        with RecordingWriter(store, "a", small_store.SPEC, small_store.TAIL, 70) as writer:
+        with RecordingWriter(store, "a", small_store.SPEC, small_store.TAIL, 70, {}) as writer:
             small_store.fill(writer, small_store.arrays(1))
-            small_store.write(store, "a", seed=0)
+            (tmp_path / "other").rename(store)
             writer.commit(small_store.ATTRIBUTES)
 
     with pytest.raises(InputError, match="run the command again") as caught:
@@ -138,7 +142,7 @@ def test_two_at_once_into_a_new_store(tmp_path):
 
 def test_a_living_writer_is_not_cleared_away(tmp_path):
     store = tmp_path / "S"
-    with RecordingWriter(store, "slow", small_store.SPEC, small_store.TAIL, 70) as writer:
+    with RecordingWriter(store, "slow", small_store.SPEC, small_store.TAIL, 70, small_store.identity()) as writer:
         small_store.fill(writer, small_store.arrays(1))
         other = start(store, "quick")
         assert other.wait(timeout=60) == 0
@@ -160,7 +164,9 @@ def test_batches_do_not_matter(tmp_path, batch):
 
 @pytest.mark.parametrize("expected", [0, 1, 33, 70, 500])
 def test_the_expected_number_may_be_wrong(tmp_path, expected):
-    with RecordingWriter(tmp_path / "S", "a", small_store.SPEC, small_store.TAIL, expected) as writer:
+    with RecordingWriter(
+        tmp_path / "S", "a", small_store.SPEC, small_store.TAIL, expected, small_store.identity()
+    ) as writer:
         small_store.fill(writer, small_store.arrays())
         writer.commit(small_store.ATTRIBUTES)
     assert is_whole(tmp_path / "S", "a")
@@ -184,7 +190,7 @@ def test_ids(tmp_path, recording):
 )
 def test_what_cannot_be_an_id(tmp_path, recording):
     with pytest.raises(InputError, match="--name") as caught:
-        RecordingWriter(tmp_path / "S", recording, small_store.SPEC, small_store.TAIL, 1)
+        RecordingWriter(tmp_path / "S", recording, small_store.SPEC, small_store.TAIL, 1, {})
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -205,9 +211,14 @@ except InputError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, check=True)
-    assert done.stdout == f"{tmp_path / 'S'}: cannot be written (File too large); free or choose another place\n"
+    assert done.stdout == (
+        f"{tmp_path / 'S'}: cannot be written (File too large); free or choose another place, and run again\n"
+    )
     assert done.stderr == ""
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "S").exists()
+    small_store.write(tmp_path / "S")
+    assert is_whole(tmp_path / "S", "a")
+    assert not partial(tmp_path / "S").exists()
 
 
 @pytest.mark.parametrize("fails_at", [0, 1, 10, 40])
@@ -223,8 +234,13 @@ def test_a_full_disk_found_when_made_durable(tmp_path, monkeypatch, fails_at):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError) as caught:
         small_store.write(store, "a")
-    assert str(caught.value) == f"{store}: cannot be written (No space left on device); free or choose another place"
+    assert str(caught.value) == (
+        f"{store}: cannot be written (No space left on device); free or choose another place, and run again"
+    )
     assert FeatureStore(store).ids == ["before"]
+    monkeypatch.undo()
+    assert small_store.write(store, "a") == 64  # what was written before
+    assert is_whole(store, "a")
     assert not partial(store).exists()
 
 
@@ -246,12 +262,15 @@ def test_a_folder_that_may_not_be_written_to(tmp_path):
 
 def test_memory_does_not_grow_with_the_recording(tmp_path):
     """Ten times the clips, written in the same small batches."""
-    rows = np.zeros((32, 64, 2, 7, 7), np.float16)
-    with RecordingWriter(tmp_path / "S", "a", small_store.SPEC, small_store.TAIL, 32) as writer:
+    rows = np.random.default_rng(0).normal(size=(32, 64, 2, 7, 7)).astype(np.float16)
+    with RecordingWriter(tmp_path / "S", "a", small_store.SPEC, small_store.TAIL, 32, small_store.identity()) as writer:
         for _ in range(10):
             writer.append("conv4/plain", rows)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for _ in range(150):
             writer.append("conv4/plain", rows)
+        writer.put("times", np.zeros((160 * 32, 2)))
+        writer.commit({})
+        FeatureStore(tmp_path / "S")["a"].verify()
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown * 1024 < 20 * rows.nbytes  # of the 150 batches' size
