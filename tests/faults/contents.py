@@ -37,7 +37,7 @@ def check(store: str) -> dict[str, list[str]]:
     assert tail.keys() == TAIL.keys()
     for name, values in TAIL.items():
         _equal(tail[name], values)
-    summary = inspect_store(at, verify=True)
+    summary = inspect_store(at)
     assert summary["damage"] == summary["foreign"] == []
     assert {name: each["damage"] for name, each in summary["recordings"].items()} == dict.fromkeys(opened.ids)
     return {name: _checked(opened[name]) for name in opened.ids}
@@ -86,8 +86,10 @@ def same(store: str, uninterrupted: str) -> None:
     assert not different, {name: (name in found, name in expected) for name in different}
     assert unfinished(at) == {}
     if isinstance(at, Path):
-        beside = [path.relative_to(at.parent).as_posix() for path in at.parent.rglob("*") if at not in (path, *path.parents)]
-        assert beside == []
+        beside = [
+            path.relative_to(at.parent).as_posix() for path in at.parent.rglob("*") if at not in (path, *path.parents)
+        ]
+        assert not beside, beside
 
 
 def _files(store: Place) -> dict[str, bytes]:

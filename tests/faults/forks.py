@@ -3,6 +3,7 @@
 What a job leaves running (zarr's event loop, open files, armed faults) ends with it, and never reaches another.
 """
 
+import gc
 import json
 import os
 import signal
@@ -55,6 +56,8 @@ class Forks:
         self._server = subprocess.Popen(
             [sys.executable, __file__], env=self._environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        assert self._server.stdout is not None
+        assert self._server.stdout.readline() == "ready\n"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,9 +82,11 @@ class Forks:
 def _serve() -> None:
     from faults import jobs
 
+    gc.freeze()  # so that processes go on sharing what is imported
     pipes: dict[int, int] = {}
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    print("ready", file=answers, flush=True)
     for line in sys.stdin:
         command, *rest = json.loads(line)
         if command == "start":

@@ -1,7 +1,7 @@
 """A power cut, after the log of `shim.c`: what had not been made durable by then is lost, or comes back.
 
 Data are durable once their file was synced after the last write to it; a name (made, changed or removed) once its
-folder was. Of the changes of names that are not durable a file system with a journal keeps those up to some moment.
+folder was. Of the names that are not, a file system with a journal keeps those up to some moment; others keep any.
 """
 
 import os
@@ -24,21 +24,33 @@ class _Event:
     kept: Path | None
 
 
-def cut(folder: Path, log: Path, noise: np.random.Generator) -> None:
-    """Turn a folder, whose changes by a killed process a log tells, into what is found after a power cut."""
+def cut(folder: Path, log: Path, noise: np.random.Generator | None) -> None:
+    """Turn a folder, whose changes by a stopped process a log tells, into what is found after a power cut.
+
+    All that is not durable is lost, unless `noise` is there to choose.
+    """
     events = _read(log)
-    names = [place for place, event in enumerate(events) if event.operation in _NAMES]
-    lasting = int(noise.integers(len(names) + 1))  # how many are in the journal, durable or not
-    lost = [place for place in names[lasting:] if not _synced(events, place)]
+    lost = _lost(events, noise)
     for place in reversed(lost):
-        kept_later = [event for later, event in enumerate(events) if later > place and later not in lost]
-        _undo(events[place], kept_later)
+        kept = [event for later, event in enumerate(events) if later > place and later not in lost]
+        _undo(events[place], kept)
     unsafe = _unsynced(events)
     for parent, _, files in os.walk(folder):
         for name in files:
             path = Path(parent) / name
             if path.stat().st_ino in unsafe:
-                path.write_bytes(b"\0" * (path.stat().st_size if noise.integers(2) else 0))
+                whole = noise is None or noise.integers(2)
+                path.write_bytes(b"\0" * (path.stat().st_size if whole else 0))
+
+
+def _lost(events: list[_Event], noise: np.random.Generator | None) -> list[int]:
+    """Return which changes of names are lost."""
+    unsafe = [place for place, event in enumerate(events) if event.operation in _NAMES and not _synced(events, place)]
+    if noise is None or not unsafe:
+        return unsafe
+    if noise.integers(2):
+        return unsafe[noise.integers(len(unsafe)) :]
+    return [place for place in unsafe if noise.integers(2)]
 
 
 def _read(log: Path) -> list[_Event]:
