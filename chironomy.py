@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         _complain(error)
     except KeyboardInterrupt:
-        _complain("stopped; nothing half-finished is left, the same command does the rest")
+        _complain("stopped; what is done is kept, and the same command goes on from there")
     except BrokenPipeError:
         # Whoever read the output has closed it, as head does; Python's own flush at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,24 +79,74 @@ def _command(commands: Any, name: str, run: Callable[[Arguments], int | None], t
 def _extract(commands: Any) -> None:
     parser = _command(commands, "extract", _run_extract, "Compute the features of videos, once, into a store.")
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
-    parser.add_argument("--store", type=Path, required=True, help="the store, a folder; made if there is none")
-    _add_weights(parser, "auto")
-    parser.add_argument("--audio", type=Path, metavar="FILE", help="sound that replaces the video's own")
-    parser.add_argument("--name", metavar="ID", help="name of the recording (default: the file's, without ending)")
-    _add_device(parser)
-    parser.add_argument("--precision", choices=("float16", "float32"), default="float16", help="of what is stored")
+    _add_store(parser, "--store", required=True, help="a folder, or a URL as s3://bucket/store; made if there is none")
+    source = parser.add_argument_group("the recording")
+    _add_source(source)
+    source.add_argument("--audio", type=Path, metavar="FILE", help="sound that replaces the video's own")
+    source.add_argument(
+        "--audio-offset", type=float, default=0.0, metavar="SECONDS", help="when that sound starts on the video's clock"
+    )
+    features = parser.add_argument_group("the features (the same for all videos of a store)")
+    features.add_argument(
+        "--backbone", default="r3d34", metavar="NAME", help="r3d34 (default), r3d_18, mc3_18, r2plus1d_18"
+    )
+    _add_weights(features, "auto")
+    features.add_argument(
+        "--resize", choices=("crop", "squash"), help="to the network's size (default: as its weights)"
+    )
+    features.add_argument(
+        "--fps", type=float, metavar="RATE", help="frames a second to sample (default: all there are)"
+    )
+    features.add_argument("--stride", type=_stride, default=16, metavar="FRAMES", help="from clip to clip (default 16)")
+    features.add_argument("--tail", choices=("drop", "loop"), default="drop", help="of a video, less than a clip")
+    features.add_argument("--audio-features", choices=("paper", "lab"), default="paper", help="(default paper)")
+    features.add_argument("--precision", choices=("float16", "float32"), default="float16", help="of what is stored")
+    features.add_argument(
+        "--views", default="plain", metavar="plain,flip,...", help="versions of the picture; more can be added later"
+    )
+    machine = parser.add_argument_group("the machine")
+    _add_device(machine)
+    machine.add_argument("--runtime", choices=("auto", "torch", "onnxruntime"), default="auto", help="what computes")
+    machine.add_argument(
+        "--compute", choices=("auto", "float32", "tf32", "float16"), default="auto", help="precision on a GPU"
+    )
+    machine.add_argument("--engine", choices=("local", "ray"), default="local", help="this machine, or a Ray cluster")
+    machine.add_argument("--workers", type=_positive, default=1, metavar="N", help="videos at a time (default 1)")
 
 
 def _run_extract(arguments: Arguments) -> int:
     if len(arguments.videos) > 1 and (arguments.name or arguments.audio):
         arguments.parser.error("--name and --audio are for one video")
-    from extract.pipeline import Extractor
-    from extract.weights import load_backbone
+    if arguments.audio_offset and not arguments.audio:
+        arguments.parser.error("--audio-offset goes with --audio")
+    from extract.views import check_views
 
-    backbone = load_backbone(arguments.weights)
-    extractor = Extractor(arguments.store, backbone, arguments.device, arguments.precision)
+    from extract.jobs import Job, Machine, Settings
+    from extract.many import Recipe, extract_all
+    from extract.regions import regions_of
+
+    recipe = Recipe(
+        str(arguments.store),
+        arguments.weights,
+        arguments.backbone,
+        Settings(
+            precision=arguments.precision,
+            stride=arguments.stride,
+            fps=arguments.fps,
+            tail=arguments.tail,
+            resize=arguments.resize,
+            audio=arguments.audio_features,
+        ),
+        Machine(arguments.device, arguments.runtime, arguments.compute),
+        check_views(arguments.views),
+    )
+    roi = regions_of(arguments.videos, arguments.roi)
+    jobs = [
+        Job(video, arguments.name, arguments.audio, arguments.audio_offset, roi.get(video))
+        for video in arguments.videos
+    ]
     failed = False
-    for outcome in extractor.extract_all(arguments.videos, arguments.name, arguments.audio):
+    for outcome in extract_all(recipe, jobs, arguments.engine, arguments.workers):
         if outcome.error is None:
             counted = f"{outcome.clips} clips, in {outcome.seconds:.1f} s"
             print(f"{outcome.video}: {outcome.recording} {outcome.status}, {counted}", flush=True)
@@ -108,7 +158,7 @@ def _run_extract(arguments: Arguments) -> int:
 
 def _inspect(commands: Any) -> None:
     parser = _command(commands, "inspect", _run_inspect, "Show what a store holds.")
-    parser.add_argument("store", type=Path, metavar="STORE")
+    _add_store(parser, "store", metavar="STORE")
     parser.add_argument("--verify", action="store_true", help="read everything and check it")
     _add_json(parser)
 
@@ -119,7 +169,7 @@ def _run_inspect(arguments: Arguments) -> int:
 
     summary = inspect_store(arguments.store, verify=arguments.verify)
     _show(arguments, summary, show_store)
-    return int(any(recording["damage"] for recording in summary["recordings"].values()))
+    return int(bool(summary["damage"]) or any(recording["damage"] for recording in summary["recordings"].values()))
 
 
 def _annotations(commands: Any) -> None:
@@ -161,7 +211,7 @@ def _run_convert(arguments: Arguments) -> None:
 
 def _train(commands: Any) -> None:
     parser = _command(commands, "train", _run_train, "Learn from the annotated part of a store's recordings.")
-    parser.add_argument("store", type=Path, metavar="STORE")
+    _add_store(parser, "store", metavar="STORE")
     _add_annotation_paths(parser)
     _add_vocabulary(parser, required=True)
     parser.add_argument(
@@ -207,7 +257,7 @@ def _evaluate(commands: Any) -> None:
     text = "Score a model; of recordings it was trained on, only their test part."
     parser = _command(commands, "evaluate", _run_evaluate, text)
     parser.add_argument("model", type=Path, metavar="MODEL")
-    parser.add_argument("store", type=Path, metavar="STORE")
+    _add_store(parser, "store", metavar="STORE")
     _add_annotation_paths(parser)
     _add_json(parser)
 
@@ -223,7 +273,8 @@ def _label(commands: Any) -> None:
     parser = _command(commands, "label", _run_label, "Label a video with a model, into an ELAN file, text or CSV.")
     parser.add_argument("video", type=Path, metavar="VIDEO")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model")
-    parser.add_argument("--store", type=Path, help="take the features from here, and keep new ones here")
+    _add_store(parser, "--store", help="take the features from here, and keep new ones here")
+    _add_source(parser)
     parser.add_argument("--annotations", type=Path, metavar="EXISTING", help="file whose annotations are kept")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".eaf, .txt or .csv; added to if there")
     _add_weights(parser, None)
@@ -232,6 +283,7 @@ def _label(commands: Any) -> None:
 
 
 def _run_label(arguments: Arguments) -> None:
+    from extract.regions import regions_of
     from heads.labelling import label
     from search.tables import show_labelling
 
@@ -240,6 +292,8 @@ def _run_label(arguments: Arguments) -> None:
         arguments.model,
         arguments.out,
         store=arguments.store,
+        name=arguments.name,
+        roi=regions_of([arguments.video], arguments.roi).get(arguments.video),
         annotations=arguments.annotations,
         weights=arguments.weights,
         device=arguments.device,
@@ -272,12 +326,22 @@ def _add_vocabulary(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument("--vocabulary", required=required, metavar="NAME|FILE", help=text)
 
 
-def _add_weights(parser: argparse.ArgumentParser, default: str | None) -> None:
+def _add_store(parser: argparse.ArgumentParser, name: str, **given: Any) -> None:
+    parser.add_argument(name, type=_place, **given)
+
+
+def _add_source(parser: Any) -> None:
+    parser.add_argument("--name", metavar="ID", help="name of the recording (default: the file's, without ending)")
+    text = "part of the picture to look at, in pixels; or a CSV file with the columns video,x,y,w,h"
+    parser.add_argument("--roi", metavar="x,y,w,h|FILE", help=text)
+
+
+def _add_weights(parser: Any, default: str | None) -> None:
     text = "of the backbone: a file, a published one found or downloaded (auto), or random ones to try things out"
     parser.add_argument("--weights", default=default, metavar="auto|FILE|random:SEED", help=text)
 
 
-def _add_device(parser: argparse.ArgumentParser) -> None:
+def _add_device(parser: Any) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the backbone runs")
 
 
@@ -289,6 +353,22 @@ def _whole(text: str, smallest: int) -> int:
     if not text.isdecimal() or not smallest <= int(text) < 2**32:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {smallest} on")
     return int(text)
+
+
+def _place(text: str) -> Any:
+    from store.places import place
+
+    try:
+        return place(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _stride(text: str) -> int:
+    stride = _whole(text, 1)
+    if stride > 16:
+        raise argparse.ArgumentTypeError(f"{text} is longer than a clip of 16 frames: some would be in no clip")
+    return stride
 
 
 def _positive(text: str) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from demo.performances import draw_performances
+from extract.jobs import Job
 from extract.pipeline import Extractor
 from extract.weights import load_backbone
 from heads.clips import load_clips
@@ -22,6 +23,7 @@ from store.annotations import ANNOTATED_TIER, Interval, media_for
 from store.errors import InputError
 from store.features import FeatureStore
 from store.matching import match
+from store.places import Place
 from store.progress import progress
 
 WEIGHTS = "random:0"
@@ -52,7 +54,7 @@ def run_demo(folder: Path, seconds: float) -> dict[str, Any]:
     partial = _annotate_in_part(folder, videos, seconds)
     extractor = Extractor(folder / f"features-{seconds:g}s.zarr", load_backbone(WEIGHTS))
     for video in videos:
-        extractor.extract(video)
+        extractor.extract(Job(video))
     scores = {}
     for split in ("random", "blocked"):  # the model of the last one labels
         model = folder / f"model-{split}"
@@ -99,7 +101,7 @@ def _annotate_in_part(folder: Path, videos: list[Path], seconds: float) -> Path:
     return partial
 
 
-def _score_the_rest(folder: Path, model: Path, store: Path, video: Path, seconds: float) -> dict[str, Any]:
+def _score_the_rest(folder: Path, model: Path, store: Place, video: Path, seconds: float) -> dict[str, Any]:
     """Score the model on the half of the last video that nobody had annotated for it."""
     apart = folder / "rest"
     apart.mkdir(exist_ok=True)
@@ -124,11 +126,12 @@ def _write_stretch(folder: Path, video: Path, begin: float, end: float) -> Path:
     return out
 
 
-def _draw_figure(folder: Path, model: Path, store: Path, video: Path, learned_until: float) -> Path:
+def _draw_figure(folder: Path, model: Path, store: Place, video: Path, learned_until: float) -> Path:
     loaded = load_model(model)
-    recording = FeatureStore(store)[video.stem]
+    opened = FeatureStore(store)
+    recording = opened[video.stem]
     truth = match(annotations.read(video.with_suffix(".eaf")), loaded.vocabulary)
-    labels = label_clips(recording, truth, loaded.vocabulary, video)
+    labels = label_clips(recording, opened.spec, truth, loaded.vocabulary, video)
     out = folder / f"{video.stem}.png"
     timeline(
         out,

@@ -1,5 +1,6 @@
 """Fetching published weights: resumed where it broke off, verified before use."""
 
+import hashlib
 import http.client
 import urllib.error
 import urllib.request
@@ -8,12 +9,15 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from store.errors import InputError
-from store.files import sha256
 from store.progress import progress
 
 _TIMEOUT = 30  # seconds without an answer
 _PIECE = 1 << 20  # bytes read at once
+_DIGITS = 12  # of a hash, where people read it
+
+
+class DownloadError(Exception):
+    """A published file cannot be had: why, in one line; what to do about it is for the caller to say."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,31 @@ class Published:
         Its name in the cache.
     url : str
         Where it is.
-    sha256 : str
-        Its SHA-256, or the first digits of it as far as they are known.
+    digest : str
+        Its hash, or the first digits of it as far as they are known.
+    algorithm : {"sha256", "sha1"}
+        Of the hash.
     """
 
     name: str
     url: str
-    sha256: str
+    digest: str
+    algorithm: str = "sha256"
+
+    def verify(self, file: Path) -> None:
+        """Check that a file's content is what was published.
+
+        Raises
+        ------
+        DownloadError
+            If it is not.
+        """
+        with file.open("rb") as content:
+            found = hashlib.file_digest(content, self.algorithm).hexdigest()
+        if not found.startswith(self.digest):
+            raise DownloadError(
+                f"not the published file, {self.algorithm} {found[:_DIGITS]}... instead of {self.digest[:_DIGITS]}..."
+            )
 
 
 def download(published: Published, folder: Path) -> Path:
@@ -51,8 +73,9 @@ def download(published: Published, folder: Path) -> Path:
 
     Raises
     ------
-    InputError
-        If it cannot be reached, breaks off, or is not the file that was published; the last is deleted.
+    DownloadError
+        If it cannot be reached, breaks off, cannot be written, or is not the file that was published; the
+        last is deleted.
     """
     target, part = folder / published.name, folder / f"{published.name}.part"
     try:
@@ -60,13 +83,14 @@ def download(published: Published, folder: Path) -> Path:
         with FileLock(folder / f"{published.name}.lock"):
             if not target.is_file():
                 _receive(published.url, part)
-                _verify(published, part)
+                try:
+                    published.verify(part)
+                except DownloadError:
+                    part.unlink()
+                    raise
                 part.replace(target)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise InputError(f"{published.url}: cannot be downloaded ({reason}); run again to go on") from error
     except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror}); free or choose another place") from error
+        raise DownloadError(f"cannot be written to {folder}: {error.strerror}") from error
     return target
 
 
@@ -79,25 +103,32 @@ def _receive(url: str, part: Path) -> None:
     except urllib.error.HTTPError as error:
         if have and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # all of it is there
-        raise
+        raise _unreachable(error) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _unreachable(error) from error
     with answer:
         resumed = answer.status == http.client.PARTIAL_CONTENT
         expected = answer.headers.get("Content-Length")
         total = None if expected is None else int(expected) + (have if resumed else 0)
         with part.open("ab" if resumed else "wb") as file, progress("weights", total, "bytes") as advance:
             advance(have if resumed else 0)
-            while piece := answer.read(_PIECE):
+            while piece := _read(answer):
                 file.write(piece)
                 advance(len(piece))
     if total is not None and part.stat().st_size < total:
-        raise ConnectionError(f"broke off after {part.stat().st_size} of {total} bytes")
+        raise DownloadError(f"broke off after {part.stat().st_size} of {total} bytes; the next try goes on there")
 
 
-def _verify(published: Published, part: Path) -> None:
-    found = sha256(part)
-    if not found.startswith(published.sha256):
-        part.unlink()
-        raise InputError(
-            f"{published.url}: what was downloaded is not the published file (SHA-256 {found[:12]}..., not "
-            f"{published.sha256[:12]}...); deleted, get the file elsewhere and name it with --weights"
-        )
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    try:
+        return answer.read(_PIECE)
+    except (OSError, http.client.HTTPException) as error:
+        raise DownloadError(f"broke off ({_reason(error)}); the next try goes on there") from error
+
+
+def _unreachable(error: Exception) -> DownloadError:
+    return DownloadError(f"cannot be reached ({_reason(error)})")
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(getattr(error, "reason", None) or error or type(error).__name__).split())

@@ -1,58 +1,44 @@
-"""Stage one: a video goes in, a recording of the feature store comes out (Section 5.1)."""
+"""Stage one: a video goes in, a recording of the feature store comes out (Section 5.1).
+
+Three things happen at once: one thread decodes and shapes the frames of the next clips, one computes the
+audio features of the last, and here the network runs on those between. What is ahead is bounded.
+"""
 
 import importlib.metadata
+import logging
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from extract.audio import AudioParameters, clip_samples, has_sound, timbre
+from extract.audio import AUDIO, ClipSound, has_sound, timbre
+from extract.backbones import Preprocessing
+from extract.cutting import Batch, Cutter
+from extract.jobs import Job, Machine, Outcome, Settings
 from extract.prefetch import prefetch
+from extract.regions import check_region
 from extract.runtimes import Runtime, prepare
-from extract.video import Frame, VideoInfo, frames, probe
+from extract.video import VideoInfo, frames, probe
+from extract.views import PLAIN, apply
 from extract.weights import Backbone
 from store.errors import InputError
-from store.features import FeatureStore, occupied
-from store.files import require_file, sha256
+from store.features import CONTENT, FeatureStore, Recording, occupied
+from store.places import Place
 from store.progress import progress
 from store.timeline import CLIP_LENGTH, clip_count, clip_times
 from store.writing import RecordingWriter, check_id
 
-BATCH = 8  # clips computed at once; more is not faster on a CPU
 _AHEAD = 2  # batches decoded ahead of the network
-_SOUND_BATCH = 64  # clips whose audio features are computed at once
+_ALIKE = 0.01  # frame rates that differ by less count as one: 29.97 and 30
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one video.
-
-    Parameters
-    ----------
-    video : str
-        The file.
-    recording : str
-        Its id in the store.
-    status : {"extracted", "already there", "failed"}
-    clips : int
-        Number of clips in the store.
-    seconds : float
-        Time it took.
-    error : str or None
-        Why it failed, one line.
-    """
-
-    video: str
-    recording: str
-    status: str
-    clips: int = 0
-    seconds: float = 0.0
-    error: str | None = None
+_log = logging.getLogger(__name__)
 
 
 class Extractor:
@@ -60,14 +46,16 @@ class Extractor:
 
     Parameters
     ----------
-    store : Path
-        The store's folder; it is made with the first recording.
+    store : Path or UPath
+        The store; it is made with the first recording.
     backbone : Backbone
         The frozen network.
-    device : {"auto", "cpu", "cuda"}
-        Where it runs.
-    precision : {"float16", "float32"}
-        Type of the stored activations.
+    settings : Settings
+        What decides the features.
+    machine : Machine
+        What computes.
+    views : sequence of str
+        Versions of the picture whose activations are stored, ``plain`` among them.
 
     Raises
     ------
@@ -75,178 +63,254 @@ class Extractor:
         If the store is there and was made with another spec.
     """
 
-    def __init__(self, store: Path, backbone: Backbone, device: str = "auto", precision: str = "float16"):
-        self.store, self.backbone, self.device = store, backbone, device
-        self.precision = np.dtype(precision)
-        self.spec = backbone.spec(precision, CLIP_LENGTH, CLIP_LENGTH, asdict(AudioParameters()))
+    def __init__(
+        self,
+        store: Place,
+        backbone: Backbone,
+        settings: Settings | None = None,
+        machine: Machine | None = None,
+        views: Sequence[str] = (PLAIN,),
+    ):
+        self.store, self.backbone, self.views = store, backbone, tuple(views)
+        self.settings, self.machine = settings or Settings(), machine or Machine()
+        self.audio = AUDIO[self.settings.audio]
+        self.spec = backbone.spec(
+            self.settings.precision,
+            stride=self.settings.stride,
+            clip_length=CLIP_LENGTH,
+            audio=asdict(self.audio),
+            fps=self.settings.fps,
+            tail=self.settings.tail,
+            resize=self.settings.resize,
+        )
         if occupied(store):
             FeatureStore(store).require(self.spec, "extract with those settings or into another store")
 
     @cached_property
     def runtime(self) -> Runtime:
         """What runs the trunk; prepared when the first video needs it."""
-        return prepare(self.backbone, self.device)
+        return prepare(self.backbone, self.machine.device, self.machine.runtime, self.machine.compute)
 
-    def extract_all(
-        self, videos: Iterable[Path], name: str | None = None, audio: Path | None = None
-    ) -> Iterator[Outcome]:
-        """Extract videos one after the other; one that cannot be used does not stop the others."""
-        for video in videos:
-            try:
-                yield self.extract(video, name, audio)
-            except InputError as error:
-                yield Outcome(str(video), name or video.stem, "failed", error=str(error))
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the network runs on a GPU."""
+        return self.machine.device == "cuda" or (self.machine.device == "auto" and torch.cuda.is_available())
 
-    def extract(self, video: Path, name: str | None = None, audio: Path | None = None) -> Outcome:
-        """Extract one video, unless the store has it.
-
-        Parameters
-        ----------
-        video : Path
-            The video file.
-        name : str, optional
-            The recording's id; the file's stem if not given.
-        audio : Path, optional
-            A sound file that belongs to the video and replaces its own sound.
+    def extract(self, job: Job) -> Outcome:
+        """Extract one video, or what the store lacks of it.
 
         Raises
         ------
         InputError
-            If the video cannot be used, or the id is taken by another content. Nothing is left behind.
+            If the video cannot be used, or its id is taken by another content. Nothing is left behind.
         """
         began = time.monotonic()
-        recording = check_id(video.stem if name is None else name)
-        source = describe_source(video, audio)
-        clips = self._find(recording, source, video)
-        status = "already there"
-        if clips is None:
-            status = "extracted"
-            try:
-                clips = self._write(video, recording, audio, source)
-            except InputError:
-                clips, status = self._find(recording, source, video), "already there"
-                if clips is None:  # else another process has been faster with the same video
-                    raise
-        return Outcome(str(video), recording, status, clips, time.monotonic() - began)
+        name = check_id(job.recording)
+        found = self._find(name, job)
+        status, views = self._what_to_do(found)
+        if views:
+            name = found.id if found else name
+            self._write(job, name, views, adding=found is not None)
+            found = FeatureStore(self.store)[name]
+            if self.settings.fps is None and status == "extracted":
+                self._compare_rates(found)
+        assert found is not None
+        return Outcome(str(job.video), found.id, status, found.clips, time.monotonic() - began)
 
-    def _find(self, recording: str, source: dict[str, Any], video: Path) -> int | None:
-        """Return the number of clips if the store has this very content under this id."""
+    def _what_to_do(self, found: Recording | None) -> tuple[str, tuple[str, ...]]:
+        """Return what to call it, and the views to compute."""
+        if found is None:
+            return "extracted", self.views
+        missing = tuple(view for view in self.views if view not in found.views)
+        return ("views added" if missing else "already there"), missing
+
+    def _find(self, name: str, job: Job) -> Recording | None:
+        """Return the recording of this very content, under this or another id."""
         if not occupied(self.store):
             return None
         store = FeatureStore(self.store)
-        if recording not in store:
-            return None
-        there = store[recording].attributes
-        if any(there.get(key) != source[key] for key in ("source_sha256", "audio_sha256")):
+        if name not in store:
+            return store.find(job.source)
+        there = store[name].attributes
+        if any(there.get(key) != job.source[key] for key in CONTENT):
+            same = there.get("source_sha256") == job.source["source_sha256"]
+            made_from = "the same video with another --roi or --audio" if same else there.get("source_name")
             raise InputError(
-                f"{video}: the store {self.store} has another recording {recording}, made from "
-                f"{there.get('source_name')}; give this one an id with --name, or use another store"
+                f"{job.video}: the store {self.store} has another recording {name}, made from {made_from}; "
+                "give this one an id with --name, or use another store"
             )
-        return store[recording].clips
+        return store[name]
 
-    def _write(self, video: Path, recording: str, audio: Path | None, source: dict[str, Any]) -> int:
-        info = probe(video)
-        if audio is not None and not has_sound(audio):
-            raise InputError(f"{audio}: has no sound stream; name a file that has one, or leave out --audio")
-        expected = clip_count(info.frame_count)
-        with RecordingWriter(self.store, recording, self.spec, self.backbone.tail(), expected, source) as writer:
-            clock = _Clock()
-            parity = self._write_picture(writer, video, clock, f"{recording}: picture", expected)
-            times = clock.times()
-            writer.put("times", times)
-            writer.put("frame_times", np.array(clock.starts))
-            if audio is not None or info.has_sound:
-                with progress(f"{recording}: sound", len(times), "clips") as advance:
-                    for samples in clip_samples(audio or video, times, _SOUND_BATCH):
-                        writer.append("audio", timbre(samples))
-                        advance(len(samples))
-            writer.commit(source | self._describe(info, clock.end, parity))
-        return len(times)
+    def _write(self, job: Job, name: str, views: tuple[str, ...], adding: bool) -> None:
+        info = self._probe(job)
+        runtime = self.runtime.describe()
+        attributes = runtime | {"chironomy_version": importlib.metadata.version("chironomy")}
+        writer = RecordingWriter(
+            self.store,
+            name,
+            self.spec,
+            self.backbone.tail(),
+            self._expected(info),
+            identity=job.source | attributes | {"views": list(views)},
+            parts=views if adding else (),
+        )
+        with writer:
+            # Now that no other process can be at it: one may have been faster.
+            if not self._what_to_do(self._find(name, job))[1]:
+                return
+            cutter, parity = self._compute(writer, job, name, views, info, with_sound=not adding)
+            attributes |= {"largest_difference": parity}
+            if not adding:
+                times = clip_times(
+                    np.array(cutter.starts), cutter.end, CLIP_LENGTH, self.settings.stride, self.settings.tail
+                )
+                writer.put("times", times)
+                writer.put("frame_times", np.array(cutter.starts))
+                attributes |= job.source | _describe(info) | {"frames_end": cutter.end}
+            writer.commit(attributes)
 
-    def _write_picture(
-        self, writer: RecordingWriter, video: Path, clock: "_Clock", description: str, expected: int
-    ) -> float:
-        """Write the activations, and return the runtime's largest difference from the reference."""
+    def _probe(self, job: Job) -> VideoInfo:
+        info = probe(job.video)
+        if job.roi is not None:
+            check_region(job.video, job.roi, info.width, info.height, self.spec.preprocessing["size"])
+        if job.audio is not None and not has_sound(job.audio):
+            raise InputError(f"{job.audio}: has no sound stream; name a file that has one, or leave out --audio")
+        return info
+
+    def _expected(self, info: VideoInfo) -> int:
+        fps = self.settings.fps
+        count = info.frame_count if fps is None else round(info.duration * fps)
+        return clip_count(count, CLIP_LENGTH, self.settings.stride, self.settings.tail)
+
+    def _compute(
+        self, writer: RecordingWriter, job: Job, name: str, views: tuple[str, ...], info: VideoInfo, with_sound: bool
+    ) -> tuple[Cutter, float]:
+        """Write activations and audio features; return the times and the runtime's difference from the reference."""
+        sound = (job.audio or (job.video if info.has_sound else None)) if with_sound else None
+        arrays = [f"conv4/{view}" for view in views] + (["audio"] if sound else [])
+        cutter = Cutter(self.settings.stride, self.settings.tail, writer.resume(arrays))
         parity = None
-        with progress(description, expected, "clips") as advance:
-            for batch in prefetch(clock.clips(self._frames(video)), _AHEAD):
+        with (
+            _SoundFeatures(writer, sound, job.audio_offset if job.audio else 0.0, self.audio) as features,
+            _speedometer(name, self._expected(info)) as moved,
+        ):
+            for batch in prefetch(cutter.batches(self._frames(job)), _AHEAD):
                 if parity is None:
-                    parity = self.runtime.check(batch[:1])
-                writer.append("conv4/plain", self._cast(self.runtime.run(batch), video))
-                advance(len(batch))
+                    assert batch.pictures is not None  # the first batch has them
+                    parity = self.runtime.check(batch.pictures[:1])
+                if batch.first >= cutter.done:
+                    features.start(batch.times)
+                    self._run(writer, job, views, batch)
+                moved(batch)
         if parity is None:
             raise InputError(
-                f"{video}: has {len(clock.starts)} frames, fewer than one clip of {CLIP_LENGTH}; use a longer video"
+                f"{job.video}: has {len(cutter.starts)} frames, fewer than one clip of {CLIP_LENGTH}; "
+                "use a longer video, or --tail loop"
             )
-        return parity
+        return cutter, parity
 
-    def _frames(self, video: Path) -> Iterator[Frame]:
-        preprocessing = self.backbone.preprocessing
-        return frames(video, size=preprocessing.size, resize=preprocessing.resize)
+    def _run(self, writer: RecordingWriter, job: Job, views: tuple[str, ...], batch: Batch) -> None:
+        assert batch.pictures is not None
+        for view in views:
+            clips = apply(view, batch.pictures, batch.first, job.source["source_sha256"])
+            writer.append(f"conv4/{view}", self._cast(self.runtime.run(clips), job))
 
-    def _cast(self, activations: NDArray[np.float32], video: Path) -> NDArray:
+    def _frames(self, job: Job) -> Iterator[Any]:
+        shape = Preprocessing.from_dict(self.spec.preprocessing)
+        return frames(
+            job.video,
+            size=shape.size,
+            resize=shape.resize,
+            before_crop=shape.before_crop,
+            roi=job.roi,
+            fps=self.settings.fps,
+        )
+
+    def _cast(self, activations: NDArray[np.float32], job: Job) -> NDArray:
         with np.errstate(over="ignore"):
-            stored = activations.astype(self.precision)
+            stored = activations.astype(self.settings.precision)
         if not np.isfinite(stored).all():
-            raise InputError(f"{video}: activations too large for {self.precision}; extract with --precision float32")
+            raise InputError(
+                f"{job.video}: activations too large for {self.settings.precision}; extract with --precision float32"
+            )
         return stored
 
-    def _describe(self, info: VideoInfo, end: float, parity: float) -> dict[str, Any]:
-        return {
-            "roi": None,
-            "frame_rate": info.frame_rate,
-            "duration": info.duration,
-            "frames_end": end,
-            "rotation": info.rotation,
-            "width": info.width,
-            "height": info.height,
-            "runtime": self.runtime.name,
-            "runtime_version": self.runtime.version,
-            "runtime_device": self.runtime.device,
-            "runtime_precision": self.runtime.precision,
-            "largest_difference": parity,
-            "chironomy_version": importlib.metadata.version("chironomy"),
+    def _compare_rates(self, recording: Recording) -> None:
+        """Warn where clips of the store's recordings last differently."""
+        rate = recording.attributes["frame_rate"]
+        others = {
+            name: there["frame_rate"]
+            for name, there in FeatureStore(self.store).attributes().items()
+            if abs(there["frame_rate"] / rate - 1) > _ALIKE
         }
+        if others:
+            name, other = next(iter(others.items()))
+            _log.warning(
+                "%s: %s has %.4g frames a second, %s %.4g, so that their clips last differently; extracting into a "
+                "new store with --fps %.4g makes them alike",
+                *(self.store, recording.id, rate, name, other, min(rate, *others.values())),
+            )
 
 
-class _Clock:
-    """Collects the frames' times while their pictures pass through in clips."""
+class _SoundFeatures:
+    """Audio features of the batches, computed in a thread beside the network; without sound, nothing."""
 
-    def __init__(self) -> None:
-        self.starts: list[float] = []
-        self.end = 0.0
+    def __init__(self, writer: RecordingWriter, path: Any, offset: float, parameters: Any):
+        self._writer, self._parameters = writer, parameters
+        self._sound = ClipSound(path, offset) if path is not None else None
+        self._running: Future[NDArray[np.float32]] | None = None
 
-    def clips(self, frames: Iterable[Frame]) -> Iterator[NDArray[np.uint8]]:
-        """Yield batches (at most BATCH clips, 16, size, size, 3); the incomplete tail is dropped."""
-        pictures: list[NDArray[np.uint8]] = []
-        for frame in frames:
-            self.starts.append(frame.time)
-            self.end = frame.end
-            pictures.append(frame.picture)
-            if len(pictures) == BATCH * CLIP_LENGTH:
-                yield _stack(pictures)
-                pictures = []
-        if len(pictures) >= CLIP_LENGTH:
-            yield _stack(pictures)
+    def __enter__(self) -> "_SoundFeatures":
+        if self._sound is not None:
+            self._sound.__enter__()
+            self._thread = ThreadPoolExecutor(1)
+        return self
 
-    def times(self) -> NDArray[np.float64]:
-        """Return the clips' times, (clips, 2) in seconds."""
-        return clip_times(np.array(self.starts), self.end)
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if self._sound is None:
+            return
+        try:
+            if error is None:
+                self._collect()
+        finally:
+            self._thread.shutdown(cancel_futures=True)
+            self._sound.__exit__(kind, error, traceback)
+
+    def start(self, times: NDArray[np.float64]) -> None:
+        """Begin with the clips of these times; those begun before are written."""
+        if self._sound is not None:
+            self._collect()
+            self._running = self._thread.submit(self._compute, times)
+
+    def _compute(self, times: NDArray[np.float64]) -> NDArray[np.float32]:
+        assert self._sound is not None
+        return timbre(self._sound.samples(times), self._parameters)
+
+    def _collect(self) -> None:
+        if self._running is not None:
+            self._writer.append("audio", self._running.result())
+            self._running = None
 
 
-def _stack(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    clips = clip_count(len(pictures))
-    stacked = np.stack(pictures[: clips * CLIP_LENGTH])
-    return stacked.reshape(clips, CLIP_LENGTH, *stacked.shape[1:])
+@contextmanager
+def _speedometer(name: str, expected: int) -> Iterator[Any]:
+    """Show a bar with clips a second, how many times faster than real time, and the time left."""
+    began, first = time.monotonic(), None
+    with progress(name, expected, "clips") as advance:
+
+        def moved(batch: Batch) -> None:
+            nonlocal began, first
+            if batch.pictures is None or first is None:
+                began, first = time.monotonic(), batch.times[-1, 1]
+                advance(len(batch.times))
+            else:
+                speed = (batch.times[-1, 1] - first) / (time.monotonic() - began)
+                advance(len(batch.times), note=f"{speed:.1f} x real time")
+
+        yield moved
 
 
-def describe_source(video: Path, audio: Path | None) -> dict[str, Any]:
-    """Return the facts by which a recording's content is recognised, JSON-ready."""
-    require_file(video)
-    return {
-        "source_name": video.name,
-        "source_sha256": sha256(video),
-        "source_size": video.stat().st_size,
-        "audio_name": audio.name if audio else None,
-        "audio_sha256": sha256(require_file(audio)) if audio else None,
-    }
+def _describe(info: VideoInfo) -> dict[str, Any]:
+    """Return the facts on a video's picture that are kept with its recording."""
+    names = ("frame_rate", "duration", "rotation", "width", "height")
+    return {name: getattr(info, name) for name in names}

@@ -1,17 +1,16 @@
 """What runs the frozen trunk, fast, and equal to the plain float32 network to rounding."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
+from torch.fx.experimental.optimization import fuse
 
-from extract.r3d34 import R3D34, BasicBlock
-from extract.weights import Backbone, Preprocessing
+from extract.backbones import Preprocessing
+from extract.weights import Backbone
 from store.errors import InputError
 
 # Largest difference from the reference that rounding can explain, as a share of the largest activation.
@@ -76,30 +75,15 @@ def prepare(backbone: Backbone, device: str = "auto") -> Runtime:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no GPU here; use --device cpu")
-    folded = fold_batch_norm(backbone.network).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    folded = fuse(backbone.trunk).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return Runtime(
         name="torch",
         version=torch.__version__,
         device=device if device == "cpu" else torch.cuda.get_device_name(),
         precision="float32",
-        run=_runner(folded.trunk, backbone.preprocessing, device),
-        reference=_runner(backbone.network.trunk, backbone.preprocessing, "cpu"),
+        run=_runner(folded, backbone.preprocessing, device),
+        reference=_runner(backbone.trunk, backbone.preprocessing, "cpu"),
     )
-
-
-def fold_batch_norm(network: R3D34) -> R3D34:
-    """Return a copy, in evaluation mode, without the tail, whose convolutions include their batch norm."""
-    network = copy.deepcopy(network).eval()
-    network.layer4, network.fc = nn.Identity(), nn.Identity()  # type: ignore[assignment]
-    network.conv1, network.bn1 = fuse_conv_bn_eval(network.conv1, network.bn1), nn.Identity()  # type: ignore[assignment]
-    for block in network.modules():
-        if isinstance(block, BasicBlock):
-            block.conv1, block.bn1 = fuse_conv_bn_eval(block.conv1, block.bn1), nn.Identity()  # type: ignore[assignment]
-            block.conv2, block.bn2 = fuse_conv_bn_eval(block.conv2, block.bn2), nn.Identity()  # type: ignore[assignment]
-            if isinstance(block.downsample, nn.Sequential):
-                convolution, norm = block.downsample
-                block.downsample = fuse_conv_bn_eval(convolution, norm)  # type: ignore[type-var, arg-type]
-    return network
 
 
 def normalise(clips: NDArray[np.uint8], preprocessing: Preprocessing) -> Tensor:

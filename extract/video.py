@@ -13,7 +13,9 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from extract.media import decode, open_media, start_of
-from extract.pictures import RESIZES, Shaper, orientation, square_pixels
+from extract.pictures import RESIZES, Picture, Shaper, displayed, orientation
+from extract.regions import Region
+from extract.sampling import check_rate, resample
 from store.errors import InputError
 
 BACK_AT_MOST = 1  # seconds that a frame's time may lie before its predecessor's and still count as a stray one
@@ -65,13 +67,19 @@ class Frame:
     ----------
     time, end : float
         Seconds from the start of the file (picture or sound, whichever is first) between which it is shown.
-    picture : numpy.ndarray of shape (size, size, 3), uint8
-        RGB, upright.
+    source : Picture
+        Gives the picture. It stays valid as long as the frame is held, but until it is first asked for it
+        holds the whole decoded picture: drop the frames that are not needed.
     """
 
     time: float
     end: float
-    picture: np.ndarray
+    source: Picture
+
+    @property
+    def picture(self) -> np.ndarray:
+        """RGB, upright, (size, size, 3) uint8; shaped when it is first asked for, by any thread."""
+        return self.source()
 
 
 def probe(path: Path) -> VideoInfo:
@@ -88,9 +96,7 @@ def probe(path: Path) -> VideoInfo:
         first = next(decode(path, container, stream), None)
         if first is None:
             raise _nothing_decodes(path)
-        width, height = square_pixels(first, stream)
-        if orientation(first).transposed:
-            width, height = height, width
+        width, height = displayed(first, stream, orientation(first))
         return VideoInfo(
             width=round(width),
             height=round(height),
@@ -103,7 +109,15 @@ def probe(path: Path) -> VideoInfo:
         )
 
 
-def frames(path: Path, *, size: int = 112, resize: str = "crop") -> Iterator[Frame]:
+def frames(
+    path: Path,
+    *,
+    size: int = 112,
+    resize: str = "crop",
+    before_crop: tuple[int, int] | None = None,
+    roi: Region | None = None,
+    fps: float | None = None,
+) -> Iterator[Frame]:
     """Yield the frames of a video in the order of their display, one at a time.
 
     Times are the file's own timestamps (never index over rate), so a variable frame rate is kept as it is.
@@ -121,6 +135,13 @@ def frames(path: Path, *, size: int = 112, resize: str = "crop") -> Iterator[Fra
     resize : {"crop", "squash"}
         "crop": short side to `size` (bilinear), then the centre; "squash": both sides to `size`, as in
         Section 5.1 of the paper (Simistira Liwicki et al.).
+    before_crop : (int, int), optional
+        Height and width to which "crop" stretches the picture instead, before it takes the centre.
+    roi : (int, int, int, int), optional
+        Region of interest: x, y, width and height, in pixels of the picture as `probe` gives its size. It is
+        looked at as if it were the whole picture.
+    fps : float, optional
+        Frames a second, the nearest in time (see `extract.sampling.resample`); without it the video's own.
 
     Yields
     ------
@@ -130,27 +151,18 @@ def frames(path: Path, *, size: int = 112, resize: str = "crop") -> Iterator[Fra
     ------
     InputError
         If the file cannot be opened, has no video stream, no frame of it can be decoded, its timestamps run
-        backwards, or it ends more than a second before the length that its header declares.
+        backwards, it ends more than a second before the length that its header declares, the region is not
+        inside the picture or too small, or there is no such rate.
     """
     if resize not in RESIZES:
         raise ValueError(f"resize must be one of {', '.join(RESIZES)}, not {resize!r}")
+    rate = None if fps is None else check_rate(fps)
     with open_media(path) as container:
         stream = _picture_stream(path, container)
-        shaper = Shaper(stream, size, resize)
-        waiting: tuple[Fraction, Any] | None = None
-        intervals: deque[Fraction] = deque(maxlen=RECENT)
-        for time, frame in _timed(path, container, stream):
-            if waiting is not None:
-                begin, shown = waiting
-                intervals.append(time - begin)
-                yield Frame(float(begin), float(time), shaper(shown))
-            waiting = time, frame
-        if waiting is None:
-            raise _nothing_decodes(path)
-        begin, shown = waiting
-        end = begin + _last_duration(stream, shown, intervals)
-        _require_whole(path, container, stream, end)
-        yield Frame(float(begin), float(end), shaper(shown))
+        shaper = Shaper(path, stream, size, resize, before_crop, roi)
+        shown = ((begin, end, shaper.picture(frame)) for begin, end, frame in _with_ends(path, container, stream))
+        for begin, end, picture in shown if rate is None else resample(shown, rate):
+            yield Frame(float(begin), float(end), picture)
 
 
 def _picture_stream(path: Path, container: InputContainer) -> Any:
@@ -192,6 +204,24 @@ def _from_packets(path: Path) -> tuple[int, Fraction, Fraction]:
         span = (last - first) * stream.time_base
         interval = span / (count - 1) if span else _usual_interval(stream)
         return count, 1 / interval, span + interval
+
+
+def _with_ends(path: Path, container: InputContainer, stream: Any) -> Iterator[tuple[Fraction, Fraction, Any]]:
+    """Yield the decoded frames with begin and end in seconds from the file's start."""
+    waiting: tuple[Fraction, Any] | None = None
+    intervals: deque[Fraction] = deque(maxlen=RECENT)
+    for time, frame in _timed(path, container, stream):
+        if waiting is not None:
+            begin, shown = waiting
+            intervals.append(time - begin)
+            yield begin, time, shown
+        waiting = time, frame
+    if waiting is None:
+        raise _nothing_decodes(path)
+    begin, shown = waiting
+    end = begin + _last_duration(stream, shown, intervals)
+    _require_whole(path, container, stream, end)
+    yield begin, end, shown
 
 
 def _timed(path: Path, container: InputContainer, stream: Any) -> Iterator[tuple[Fraction, Any]]:

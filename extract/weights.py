@@ -1,67 +1,28 @@
-"""Weights of the backbone: random ones for a trial, or a published file; told apart by their content.
-
-Two families are published (see the module `extract.r3d34` for sources): that of 2018 has shortcut A and
-400 outputs and takes frames of 0 to 255; that of 2020 has shortcut B, 700 or 1039 outputs and takes frames
-of 0 to 1.
-"""
+"""Weights of a backbone: random ones for a trial, or a published file; told apart by their content."""
 
 import hashlib
-import os
 import pickle
 import warnings
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from extract.download import Published, download
-from extract.r3d34 import R3D34, initialise
+from extract import onnx_weights
+from extract.backbones import Design, Preprocessing, designs, names
+from extract.download import DownloadError, download
+from store import places
 from store.errors import InputError
 from store.files import require_file, sha256
 from store.spec import Spec
 
-TAIL_PREFIXES = ("layer4.", "fc.")
-# What `auto` looks for in the cache, in this order: the authors' files, then the copy that it can download.
-AUTHORS_FILES = ("resnet-34-kinetics.pth", "r3d34_K_200ep.pth", "r3d34_KM_200ep.pth")
-# The authors' weights of 2018 as hosted with pretorched-x; its name ends in the start of its SHA-256.
-HOSTED = Published(
-    "resnet3d34_kinetics-133ec9c4.pth",
-    "https://pretorched-x.csail.mit.edu/models/resnet3d34_kinetics-133ec9c4.pth",
-    "133ec9c4",
-)
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How frames become the network's input.
-
-    Parameters
-    ----------
-    mean, std : tuple of float
-        Per channel R, G, B, taken off and divided by after scaling.
-    scale : float
-        What 0-255 values are divided by first.
-    size : int
-        Side of the square picture, in pixels.
-    resize : str
-        ``crop``: the short side to `size`, then the centre.
-    """
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    scale: float
-    size: int = 112
-    resize: str = "crop"
-
-
-PREPROCESSING = {
-    "2018": Preprocessing((114.7748, 107.7354, 99.4750), (1.0, 1.0, 1.0), 1.0),
-    "2020": Preprocessing((0.4345, 0.4051, 0.3775), (0.2768, 0.2713, 0.2737), 255.0),
-}
+_ENDINGS = (".pth", ".onnx")  # of the files that `find_backbone` looks through
 
 
 @dataclass(frozen=True)
@@ -70,84 +31,114 @@ class Backbone:
 
     Parameters
     ----------
-    network : R3D34
-        Its `trunk` gives the stored activations.
-    kind : str
-        ``2018`` or ``2020``.
+    network : nn.Module
+        The whole network.
+    design : Design
+        What is known of it.
     source : str
         ``random:SEED`` or the file's name.
     sha256 : str
         Hash of the file, or of the random tensors.
     """
 
-    network: R3D34
-    kind: str
+    network: nn.Module
+    design: Design
     source: str
     sha256: str
 
     @property
+    def name(self) -> str:
+        """The network's, as in ``--backbone``."""
+        return self.design.name
+
+    @property
+    def kind(self) -> str:
+        """Family of the weights."""
+        return self.design.kind
+
+    @property
+    def feature_shape(self) -> tuple[int, int, int, int]:
+        """Of a clip's stored activations: channels, time, height, width."""
+        return self.design.feature_shape
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """What belongs to the weights' kind."""
-        return PREPROCESSING[self.kind]
+        return self.design.preprocessing
+
+    @property
+    def trunk(self) -> nn.Sequential:
+        """The frozen part: (N, 3, 16, size, size) float32 -> (N, *feature_shape)."""
+        return self.design.trunk_of(self.network).eval()
 
     def tail(self) -> dict[str, NDArray[np.float32]]:
-        """Return the weights of conv5 and fc, by their names in the network."""
-        state = self.network.state_dict()
+        """Return the weights of conv5, by their names in the network, and of fc, as ``fc.``."""
+        parts = {"": self.design.conv5_of(self.network), "fc.": self.network.get_submodule(self.design.fc)}
         return {
-            name: value.numpy()
-            for name, value in state.items()
-            if name.startswith(TAIL_PREFIXES) and value.is_floating_point()
+            prefix + name: value.numpy()
+            for prefix, part in parts.items()
+            for name, value in part.state_dict().items()
+            if value.is_floating_point()
         }
 
-    def spec(self, precision: str, stride: int, clip_length: int, audio: dict[str, Any]) -> Spec:
-        """Return the spec of a store of this backbone's features."""
-        preprocessing = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self.preprocessing).items()
-        }
+    def spec(
+        self,
+        precision: str,
+        stride: int,
+        clip_length: int,
+        audio: dict[str, Any],
+        fps: float | None = None,
+        tail: str = "drop",
+        resize: str | None = None,
+    ) -> Spec:
+        """Return the spec of a store of this backbone's features; `resize` stands in for the design's own."""
         return Spec(
-            backbone="r3d34",
+            backbone=self.name,
             kind=self.kind,
             weights=self.source,
             weights_sha256=self.sha256,
             clip_length=clip_length,
             stride=stride,
-            preprocessing=preprocessing,
+            preprocessing=self.preprocessing.resized(resize).to_dict(),
             precision=precision,
             audio=audio,
+            fps=fps,
+            tail=tail,
         )
 
 
-def load_backbone(weights: str) -> Backbone:
-    """Return the backbone with the weights that a user names.
+def load_backbone(weights: str, backbone: str = "r3d34") -> Backbone:
+    """Return a backbone with the weights that a user names.
 
     Parameters
     ----------
     weights : str
-        ``random:SEED``: untrained, of the kind of 2018; ``auto``: a published file in the cache folder,
-        downloaded into it if there is none; else a checkpoint file.
+        ``random:SEED``: untrained, of the backbone's first kind; ``auto``: a published file in the cache
+        folder, downloaded into it if there is none; else a checkpoint file, or an ONNX file of the network.
+    backbone : str
+        Its name.
 
     Raises
     ------
     InputError
-        If the file is missing, not a checkpoint of a 3D-ResNet34, or cannot be downloaded.
+        If there is no such backbone, or the file is missing, not one of its weights, or cannot be downloaded.
     """
     if weights.startswith("random:"):
-        return _random(weights)
+        return _random(weights, backbone)
     if weights == "auto":
-        return _from_file(_automatic())
-    return _from_file(Path(weights))
+        return _from_file(_automatic(backbone), backbone)
+    return _from_file(Path(weights), backbone)
 
 
-def find_backbone(spec: Spec, store: Path | None, weights: str | None) -> Backbone:
+def find_backbone(spec: Spec, store: object, weights: str | None) -> Backbone:
     """Return the backbone that a spec was made with, to extract one more recording alike.
 
     Parameters
     ----------
     spec : Spec
-        Names the weights by their hash.
-    store : Path or None
-        A store whose folder may hold the file beside it.
+        Names the backbone, and the weights by their hash.
+    store : path or None
+        A store whose folder, if it is one of this machine, may hold the file inside or beside it.
     weights : str or None
         A user's ``--weights``, tried first; ``auto`` is as none.
 
@@ -158,74 +149,148 @@ def find_backbone(spec: Spec, store: Path | None, weights: str | None) -> Backbo
     """
     if weights in (None, "auto") and spec.untrained:
         weights = spec.weights
-    if weights not in (None, "auto"):
-        backbone = load_backbone(weights)
+    if weights is not None and weights != "auto":
+        backbone = load_backbone(weights, spec.backbone)
         if backbone.sha256 != spec.weights_sha256:
             raise InputError(
                 f"{weights}: not the weights that were used, {_wanted(spec)}; give that file with --weights"
             )
         return backbone
-    folders = [cache_folder(), *([store, store.parent] if store else [])]
+    # A store on object storage is no pathlib.Path; weights are not looked for there.
+    folders = [cache_folder(), *([store, store.parent] if isinstance(store, Path) else [])]
     for folder in folders:
-        for file in sorted(folder.glob("*.pth")):
-            if sha256(file) == spec.weights_sha256:
-                return _from_file(file)
+        for file in sorted(folder.glob("*")):
+            if file.suffix.lower() in _ENDINGS and file.is_file() and sha256(file) == spec.weights_sha256:
+                return _from_file(file, spec.backbone)
     raise InputError(f"{spec.weights}: weights not found ({_wanted(spec)}); give the file with --weights")
 
 
 def cache_folder() -> Path:
-    """Return where weight files are looked for: ``CHIRONOMY_CACHE``, else the user's cache folder."""
-    configured = os.environ.get("CHIRONOMY_CACHE")
-    return (Path(configured) if configured else Path.home() / ".cache" / "chironomy") / "weights"
+    """Return where weight files are looked for, in ``CHIRONOMY_CACHE`` or else the user's cache folder."""
+    return places.cache_folder() / "weights"
 
 
 def _wanted(spec: Spec) -> str:
     return f"{spec.weights} with SHA-256 {spec.weights_sha256[:12]}..."
 
 
-def _automatic() -> Path:
-    for name in (*AUTHORS_FILES, HOSTED.name):
-        if (cache_folder() / name).is_file():
-            return cache_folder() / name
-    try:
-        return download(HOSTED, cache_folder())
-    except InputError as error:
-        raise InputError(
-            f"{error}; or put {AUTHORS_FILES[0]} or {AUTHORS_FILES[1]} from the shared folders named at "
-            f"github.com/kenshohara/3D-ResNets-PyTorch into {cache_folder()}, or try out with --weights random:0"
-        ) from error
+def _automatic(backbone: str) -> Path:
+    """Return a published file of a backbone: one in the cache, else from the published places in turn."""
+    folder = cache_folder()
+    cached = _cached(folder, designs(backbone))
+    if cached is not None:
+        return cached
+    tried = []
+    for published in [each for design in designs(backbone) for each in design.published]:
+        try:
+            return download(published, folder)
+        except DownloadError as error:
+            tried.append(f"{published.url} {error}")
+    manuals = [each for design in designs(backbone) for each in design.by_hand]
+    others = "".join(f", or {' or '.join(each.names)} from {each.url}" for each in manuals)
+    raise InputError(
+        f"no weights of {backbone} in {folder}, and none can be downloaded: {', '.join(tried)}; fetch one of them "
+        f"on another machine{others}, and put it into {folder} under its name, or try out with --weights random:0"
+    )
 
 
-def _random(weights: str) -> Backbone:
+def _cached(folder: Path, candidates: tuple[Design, ...]) -> Path | None:
+    for design in candidates:
+        for name in [name for manual in design.by_hand for name in manual.names]:
+            if (folder / name).is_file():
+                return folder / name
+        for published in design.published:
+            file = folder / published.name
+            if file.is_file():
+                try:
+                    published.verify(file)
+                except DownloadError as error:
+                    raise InputError(f"{file}: {error}; delete it and run again") from error
+                return file
+    return None
+
+
+def _random(weights: str, backbone: str) -> Backbone:
+    design = designs(backbone)[0]
     try:
         seed = int(weights.removeprefix("random:"))
-        network = _build("2018", outputs=400)
-        initialise(network, seed)
+        with torch.random.fork_rng(devices=[]):  # torch fills new layers from the global random state
+            network = design.build(design.outputs[0])
+        design.initialise(network, seed)
     except (ValueError, RuntimeError) as error:
         raise InputError(f"{weights}: the seed of random weights is a whole number, as in random:0") from error
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.numpy().tobytes())
-    return Backbone(network.eval(), "2018", f"random:{seed}", digest.hexdigest())
+    return Backbone(network.eval(), design, f"random:{seed}", digest.hexdigest())
 
 
-def _from_file(file: Path) -> Backbone:
-    state = _read_state(require_file(file))
-    kind = "2020" if "layer2.0.downsample.0.weight" in state else "2018"
+def _from_file(file: Path, backbone: str) -> Backbone:
+    require_file(file)
+    if file.suffix.lower() == ".onnx":
+        design, network = _fit(file, backbone, partial(onnx_weights.name_layers, onnx_weights.read_layers(file)))
+        onnx_weights.check(file, network, design.preprocessing)
+    else:
+        state = _read_state(file)
+        design, network = _fit(file, backbone, lambda _: state)
+    return Backbone(network, design, file.name, sha256(file))
+
+
+_Reader = Callable[[nn.Module], dict[str, Tensor]]
+
+
+def _fit(file: Path, backbone: str, read: _Reader) -> tuple[Design, nn.Module]:
+    """Return the design whose names, shapes and number of outputs a file has, and the network filled from it.
+
+    `read` gives the tensors as a network would name them.
+    """
+    nearest: list[str] = []
+    for design, network in _skeletons(backbone):
+        state = read(network)
+        problems = _differences(network, state)
+        if not problems:
+            return design, _fill(file, network, state)
+        nearest = problems if not nearest or len(problems) < len(nearest) else nearest
+    for other in set(names()) - {backbone}:
+        if not all(_differences(network, read(network)) for _, network in _skeletons(other)):
+            raise InputError(f"{file}: weights of {other}, not of {backbone}; add --backbone {other}")
+    raise InputError(f"{file}: not weights of {backbone} ({nearest[0]}); name another file")
+
+
+def _skeletons(backbone: str) -> Iterator[tuple[Design, nn.Module]]:
+    """Yield the networks that published weights of a backbone belong to, without memory for the weights."""
+    for design in designs(backbone):
+        for outputs in design.outputs:
+            with torch.device("meta"):
+                network = design.build(outputs)
+            yield design, network
+
+
+def _differences(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
+    """Return what is wrong with tensors as a network's."""
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    wrong = [
+        f"no {name}" if name not in found else f"{name} is {_by(found[name])}, not {_by(shape)}"
+        for name, shape in expected.items()
+        if found.get(name) != shape and not name.endswith(".num_batches_tracked")  # not in files of 2018
+    ]
+    return wrong + [f"unknown {name}" for name in found if name not in expected]
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a number"
+
+
+def _fill(file: Path, network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
+    """Return a network without memory filled with tensors of its shapes, in evaluation mode."""
     try:
-        network = _build(kind, outputs=len(state["fc.bias"]))
-        network.load_state_dict(state)
-    except (KeyError, TypeError, RuntimeError) as error:
-        missing = f"no {error}" if isinstance(error, KeyError) else str(error)
-        problem = missing.splitlines()[-1].strip().rstrip(".")
-        raise InputError(f"{file}: not weights of a 3D-ResNet34 ({problem}); name another file") from error
-    return Backbone(network.eval(), kind, file.name, sha256(file))
-
-
-def _build(kind: str, outputs: int) -> R3D34:
-    with torch.random.fork_rng(devices=[]):  # torch fills new layers from the global random state
-        return R3D34(shortcut="B" if kind == "2020" else "A", outputs=outputs)
+        plain = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+        network.load_state_dict({name: value.contiguous() for name, value in plain.items()}, assign=True)
+    except RuntimeError as error:  # sparse or quantised ones, say
+        raise InputError(f"{file}: its tensors are not plain numbers; name another file") from error
+    return network.eval()
 
 
 def _read_state(file: Path) -> dict[str, Tensor]:

@@ -20,11 +20,11 @@ class Clips:
 
     Parameters
     ----------
-    activations : ndarray of float16 or float32, shape (clips, 256, 2, 7, 7)
-        As stored.
+    activations : ndarray of float16 or float32, shape (clips, channels, time, height, width)
+        As stored; (clips, 256, 2, 7, 7) from r3d34.
     recording : ndarray of int, shape (clips,)
         Index of each clip's recording.
-    mean, std : ndarray of float32, shape (recordings, 256, 2, 7, 7)
+    mean, std : ndarray of float32, shape (recordings, channels, time, height, width)
         Over each recording's clips, per channel and position. They need no labels, so the recording to be
         labelled has its own too.
     """
@@ -38,7 +38,7 @@ class Clips:
         return len(self.activations)
 
     def standardised(self, index: NDArray[np.intp]) -> Tensor:
-        """Return the activations of some clips, (len(index), 256, 2, 7, 7) float32."""
+        """Return the activations of some clips, (len(index), channels, time, height, width) float32."""
         recording = self.recording[index]
         x = self.activations[index].astype(np.float32)
         x -= self.mean[recording]

@@ -1,10 +1,11 @@
-"""conv5 on stored activations, as plain 2-D convolutions: the same outputs at a third of the work.
+"""conv5, the last stage of a backbone's network, on stored activations.
 
-Stored activations have two frames and conv5 gives one. Its first convolution (3x3x3, stride 2, padding 1)
+That of r3d34 is computed as plain 2-D convolutions: the same outputs at a third of the work. Its stored
+activations have two frames and conv5 gives one. Its first convolution (3x3x3, stride 2, padding 1)
 therefore meets them with the last two of its three temporal taps, and every later one, on a single frame
 between zeros, with the middle tap alone. So the first becomes a 2-D convolution over both frames' channels
 stacked, the others 2-D convolutions of the middle tap; 13 of 39 million parameters are alive. Batch norm
-over one frame is the same in 2-D.
+over one frame is the same in 2-D. Other backbones' conv5 is computed as it is.
 """
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+from extract.backbones import designs
 
 _CHANNELS_IN, _CHANNELS, _BLOCKS = 256, 512, 3
 _NORMS = ("weight", "bias", "running_mean", "running_var")
@@ -34,7 +37,7 @@ class Block(nn.Module):
 
 
 class Conv5(nn.Module):
-    """conv5 and its average pool.
+    """conv5 of r3d34 and its average pool, in 2-D.
 
     Parameters
     ----------
@@ -108,6 +111,40 @@ class Conv5(nn.Module):
             named["layer4.0.downsample.0.weight"] = self.downsample[0].weight  # type: ignore[assignment]
             named |= _norm("layer4.0.downsample.1", self.downsample[1])
         return named
+
+
+class Conv5In3d(nn.Module):
+    """conv5 of any backbone and its average pool, as the backbone declares them.
+
+    Parameters
+    ----------
+    backbone : str
+        Its name.
+    tail : dict of ndarray
+        Its weights, by their names there.
+    """
+
+    def __init__(self, backbone: str, tail: dict[str, NDArray[np.float32]]):
+        super().__init__()
+        design = designs(backbone)[0]
+        with torch.device("meta"):  # no memory for the whole network
+            self.layers = design.conv5_of(design.build(1))
+        state = {name: torch.tensor(values) for name, values in tail.items() if not name.startswith("fc.")}
+        self.layers.load_state_dict(state, assign=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map activations (N, *feature_shape) to pooled features (N, features)."""
+        return self.layers(x)
+
+    def to_3d(self, tail: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Return the weights by their names in `tail`, which this module was made from."""
+        state = self.layers.state_dict()
+        return {name: state[name].cpu().numpy() for name in tail if name in state}
+
+
+def make_conv5(backbone: str, tail: dict[str, NDArray[np.float32]]) -> Conv5 | Conv5In3d:
+    """Return a backbone's conv5 with the weights of its tail, in the form that trains fastest."""
+    return Conv5(tail) if backbone == "r3d34" else Conv5In3d(backbone, tail)
 
 
 def _norm(name: str, module: nn.Module) -> dict[str, Tensor]:

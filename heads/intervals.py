@@ -16,6 +16,10 @@ def clips_to_intervals(
 ) -> list[Interval]:
     """Join neighbouring clips in which a class is present.
 
+    Where clips overlap, each answers for its middle: the border between two is halfway between the end of
+    the one and the start of the other, so that borders are as fine as the stride. The first clip answers
+    from its start, and the last to its end.
+
     Parameters
     ----------
     probability : ndarray of float, shape (clips, classes)
@@ -23,7 +27,7 @@ def clips_to_intervals(
     present : ndarray of bool, shape (clips, classes)
         Where each class is predicted.
     times : ndarray of float64, shape (clips, 2)
-        Start and end of each clip in seconds.
+        Start and end of each clip in seconds, each starting before its predecessor's end or at it.
     classes : sequence of str
         Names of the first columns; those beyond (the background class) get no interval.
 
@@ -32,10 +36,11 @@ def clips_to_intervals(
     list of Interval
         On tiers ``GESTURE [chironomy]``, by class, then by time.
     """
+    borders = np.concatenate([times[:1, 0], (times[:-1, 1] + times[1:, 0]) / 2, times[-1:, 1]])
     return [
         Interval(
-            begin=float(times[first, 0]),
-            end=float(times[last, 1]),
+            begin=float(borders[first]),
+            end=float(borders[last + 1]),
             tier=predicted_tier(name),
             value=name,
             confidence=float(probability[first : last + 1, column].mean()),

@@ -5,15 +5,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from extract.jobs import Job, Machine, settings_of
 from extract.pipeline import Extractor
+from extract.regions import Region
 from extract.weights import find_backbone
 from heads.clips import load_clips
 from heads.intervals import clips_to_intervals
 from heads.model import GestureModel, load_model
 from store.annotations import Interval, check_ending, predicted_tier
 from store.errors import InputError
-from store.features import FeatureStore, Recording
-from store.files import require_file, sha256
+from store.features import FeatureStore, Recording, occupied
+from store.files import require_file
+from store.places import Place
 from store.predicted import base_for, write_predicted
 from store.vocabulary import class_members
 
@@ -23,7 +26,9 @@ def label(
     model: Path,
     out: Path,
     *,
-    store: Path | None = None,
+    store: Place | None = None,
+    name: str | None = None,
+    roi: Region | None = None,
     annotations: Path | None = None,
     weights: str | None = None,
     device: str = "auto",
@@ -38,8 +43,12 @@ def label(
         A trained model's folder.
     out : Path
         ``.eaf``, ``.txt`` or ``.csv``; a file that exists is labelled into.
-    store : Path, optional
+    store : Path or UPath, optional
         A feature store to take from and add to; without it the features are not kept.
+    name : str, optional
+        Id of its recording in the store, where it is not the file's stem.
+    roi : (x, y, width, height), optional
+        The part of the picture to look at, in pixels, where it is extracted now.
     annotations : Path, optional
         A file whose annotations are kept in `out`; may be `out` itself.
     weights : str, optional
@@ -65,7 +74,7 @@ def label(
     with ExitStack() as stack:
         if store is None:
             store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chironomy-"))) / "features"
-        recording = _features(video, loaded, model, store, weights, device)
+        recording = _features(Job(video, name, roi=roi), loaded, model, store, weights, device)
         found = predict_intervals(loaded, recording)
         gestures = list(class_members(loaded.vocabulary))
         written = write_predicted(base, out, video, found, gestures, f"chironomy, model {model.name}")
@@ -85,22 +94,37 @@ def predict_intervals(model: GestureModel, recording: Recording) -> list[Interva
     return clips_to_intervals(probability, model.head.present(probability), recording.read("times"), classes)
 
 
-def _features(
-    video: Path, model: GestureModel, folder: Path, store: Path, weights: str | None, device: str
-) -> Recording:
+def _features(job: Job, model: GestureModel, folder: Path, store: Place, weights: str | None, device: str) -> Recording:
     """Return the video's features: those in the store, told by its content, else extracted now."""
-    if store.exists():
+    if occupied(store):
         opened = FeatureStore(store)
         opened.require(model.spec, f"the model {folder} needs the latter; leave out --store or name another")
-        stored = opened.with_source(sha256(video))
+        stored = _stored(job, opened)
         if stored is not None:
             return stored
     backbone = find_backbone(model.spec, store, weights)
-    extractor = Extractor(store, backbone, device, model.spec.precision)
+    extractor = Extractor(store, backbone, settings_of(model.spec), Machine(device))
     if extractor.spec.differences(model.spec):
         raise InputError(f"{folder}: made by a version of chironomy with other features; train it again")
-    outcome = extractor.extract(video)
+    outcome = extractor.extract(job)
     return FeatureStore(store)[outcome.recording]
+
+
+def _stored(job: Job, store: FeatureStore) -> Recording | None:
+    """Return the recording of a video; it need not be said how it was extracted if there is but one."""
+    if job.name is not None and job.name in store:
+        named = store[job.name]
+        if named.attributes["source_sha256"] != job.source["source_sha256"]:
+            raise InputError(f"{job.video}: not the video of the recording {job.name} of {store.path}; give another")
+        return named
+    found = store.find(job.source)
+    if found is not None or job.roi is not None:
+        return found
+    sha256 = job.source["source_sha256"]
+    names = [name for name, there in store.attributes().items() if there["source_sha256"] == sha256]
+    if len(names) > 1:
+        raise InputError(f"{store.path}: has {job.video} as {', '.join(names)}; choose one with --name")
+    return store[names[0]] if names else None
 
 
 def _summarise(gesture: str, intervals: list[Interval]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Labels of a recording's frames and clips, from its annotations (Sections 3.1 and 3.2)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from heads.targets import clip_labels
 from store.errors import InputError
 from store.features import Recording
 from store.matching import Matched
+from store.spec import Spec
 from store.timeline import frame_labels, frames_within, to_clips
 from store.vocabulary import Vocabulary
 
@@ -21,7 +23,7 @@ class Labels:
 
     Parameters
     ----------
-    frames : ndarray of bool, shape (clips, 16, classes)
+    frames : ndarray of bool, shape (clips, length, classes)
         Whether each class is active in each frame, by any overlap.
     known : ndarray of bool, shape (clips,)
         Whether the whole clip was annotated; the labels of the others mean nothing.
@@ -30,13 +32,13 @@ class Labels:
     frames: NDArray[np.bool_]
     known: NDArray[np.bool_]
 
-    @property
+    @cached_property
     def positive(self) -> NDArray[np.bool_]:
         """The clips' hard labels by the majority rule, (clips, classes)."""
         return clip_labels(self.frames)
 
 
-def label_clips(recording: Recording, matched: Matched, vocabulary: Vocabulary, source: object) -> Labels:
+def label_clips(recording: Recording, spec: Spec, matched: Matched, vocabulary: Vocabulary, source: object) -> Labels:
     """Return the labels of a recording's clips.
 
     A class of the vocabulary is active when any of its gestures is, the background class when no other
@@ -46,6 +48,8 @@ def label_clips(recording: Recording, matched: Matched, vocabulary: Vocabulary, 
     ----------
     recording : Recording
         Gives the real times of the frames.
+    spec : Spec
+        Of its store: how the frames make clips.
     matched : Matched
         The gestures' intervals and the annotated stretches, in seconds.
     vocabulary : Vocabulary
@@ -66,8 +70,11 @@ def label_clips(recording: Recording, matched: Matched, vocabulary: Vocabulary, 
     if vocabulary.background is not None:
         columns.append(~np.any(columns, axis=0))
     inside = frames_within(frame_times, end, matched.annotated)
-    known = np.asarray(to_clips(inside).all(axis=1))
-    return Labels(frames=to_clips(np.column_stack(columns)), known=known)
+    rule = (spec.clip_length, spec.stride, spec.tail)
+    return Labels(
+        frames=to_clips(np.column_stack(columns), *rule),
+        known=np.asarray(to_clips(inside, *rule).all(axis=1)),
+    )
 
 
 def _check_within(classes: dict[str, list[tuple[float, float]]], end: float, source: object, recording: str) -> None:

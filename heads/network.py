@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from heads.conv5 import Conv5
+from heads.conv5 import make_conv5
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,14 @@ class Architecture:
         Units of the classifier's hidden layers; three in the paper, their widths are not stated.
     dropout : float
         Share of hidden units dropped in training.
+    backbone : str
+        Whose activations it takes.
     """
 
     classes: int
     widths: tuple[int, ...] = (256, 256, 256)
     dropout: float = 0.1
+    backbone: str = "r3d34"
 
 
 class GestureNetwork(nn.Module):
@@ -35,18 +38,18 @@ class GestureNetwork(nn.Module):
     Parameters
     ----------
     tail : dict of ndarray
-        Weights of conv5 and fc to start from, in the backbone's 3-D form.
+        Weights of conv5 and fc to start from, in the backbone's form.
     architecture : Architecture
-        Shape of the classifier.
+        Shape of the classifier, and which backbone's tail it is.
     """
 
     def __init__(self, tail: dict[str, NDArray[np.float32]], architecture: Architecture):
         super().__init__()
         self.architecture = architecture
         self._tail = tail
-        self.conv5 = Conv5(tail)
+        self.conv5 = make_conv5(architecture.backbone, tail)
         outputs, features = tail["fc.weight"].shape
-        self.fc = nn.Linear(features, outputs)  # 512 -> 400
+        self.fc = nn.Linear(features, outputs)  # 512 -> 400 in the paper
         self.fc.load_state_dict({name: torch.from_numpy(tail[f"fc.{name}"]) for name in ("weight", "bias")})
         layers: list[nn.Module] = []
         width_in = outputs
@@ -59,11 +62,11 @@ class GestureNetwork(nn.Module):
         self.classifier = nn.Sequential(*layers, nn.Linear(width_in, architecture.classes))
 
     def head(self, pooled: Tensor) -> Tensor:
-        """Map conv5's pooled features (N, 512) to logits (N, classes)."""
+        """Map conv5's pooled features (N, features) to logits (N, classes)."""
         return self.classifier(self.fc(pooled))
 
     def forward(self, activations: Tensor) -> Tensor:
-        """Map activations (N, 256, 2, 7, 7) to logits (N, classes)."""
+        """Map stored activations (N, channels, time, height, width) to logits (N, classes)."""
         return self.head(self.conv5(activations))
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
@@ -76,7 +79,7 @@ class GestureNetwork(nn.Module):
     def from_weights(cls, weights: dict[str, NDArray[np.float32]], architecture: Architecture) -> "GestureNetwork":
         """Return the network whose `weights` were saved, in evaluation mode."""
         network = cls(
-            {name: value for name, value in weights.items() if name.startswith(("layer4.", "fc."))},
+            {name: value for name, value in weights.items() if not name.startswith("classifier.")},
             architecture,
         )
         classifier = {

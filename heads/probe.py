@@ -39,7 +39,7 @@ class LinearProbe:
 
 
 def pooled_features(clips: Clips) -> NDArray[np.float32]:
-    """Return conv4 pooled, then standardised by recording, (clips, 256 * 2 * 3 * 3) float32.
+    """Return conv4 pooled, then standardised by recording, (clips, channels * 2 * 3 * 3) float32.
 
     In this order every feature varies alike, as a penalty on all weights supposes.
     """

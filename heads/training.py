@@ -211,7 +211,7 @@ class _Inputs:
         """
         if self._pooled is not None:
             return
-        norms = [module for module in self._network.modules() if isinstance(module, nn.BatchNorm2d)]
+        norms = [module for module in self._network.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.reset_running_stats()

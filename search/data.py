@@ -75,7 +75,7 @@ def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary
     for stem, path in found.items():
         matched = match(annotations.read(path), vocabulary, stem)
         recordings.append(store[stem])
-        labels.append(label_clips(store[stem], matched, vocabulary, path))
+        labels.append(label_clips(store[stem], store.spec, matched, vocabulary, path))
         notes += _describe_matching(path, matched)
     present = np.concatenate([each.positive[each.known] for each in labels])
     missing = [name for name, clips in zip(vocabulary.classes, present.T, strict=True) if not clips.any()]

@@ -19,6 +19,7 @@ from search.splits import Split
 from search.thresholds import UNTUNED, best_f1
 from store.errors import InputError
 from store.features import FeatureStore
+from store.places import Place
 from store.progress import progress
 from store.vocabulary import class_members, load_vocabulary
 
@@ -27,7 +28,7 @@ SPLITS = ("blocked", "random")
 
 
 def train(
-    store: Path,
+    store: Place,
     annotation_paths: Sequence[Path],
     vocabulary: str,
     out: Path,
@@ -43,7 +44,7 @@ def train(
 
     Parameters
     ----------
-    store : Path
+    store : Path or UPath
         A feature store.
     annotation_paths : sequence of Path
         Annotation files, or folders of them.
@@ -101,7 +102,7 @@ def train(
     }
 
 
-def evaluate(model: Path, store: Path, annotation_paths: Sequence[Path]) -> dict[str, Any]:
+def evaluate(model: Path, store: Place, annotation_paths: Sequence[Path]) -> dict[str, Any]:
     """Score a model on annotated recordings of a store.
 
     Of recordings that the model was trained on, only the clips of its test part count.
@@ -197,7 +198,7 @@ def make_split(data: Data, name: str, seed: int) -> Split:
         raise ValueError(f"unknown split {name!r}: {', '.join(SPLITS)}")
     try:
         if name == "random":
-            return splits.random(data.labels.known, seed)
+            return splits.random(data.times, data.clips.recording, data.labels.known, seed)
         return splits.blocked(data.times, data.clips.recording, data.labels.known, data.labels.positive, seed)
     except InputError as error:
         raise InputError(f"{', '.join(map(str, data.sources))}: {error}") from None
@@ -209,7 +210,7 @@ def _train_head(
     def validation_score(true: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
         return macro_f1(true, probability >= best_f1(probability, true))
 
-    architecture = Architecture(classes=data.labels.frames.shape[2])
+    architecture = Architecture(classes=data.labels.frames.shape[2], backbone=store.spec.backbone)
     with progress(f"training {system}", settings.epochs, "epochs") as advance:
         trained = train_network(
             store.tail(),

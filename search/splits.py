@@ -2,6 +2,9 @@
 
 `blocked` is the default: clips next to each other look alike, so that a random split, the paper's, tells
 more about memory than about gestures. It is there to show both.
+
+Clips may overlap, where a store's stride is less than a clip. Then, too, no clip of one part shares a moment
+with a clip of another.
 """
 
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ GAP = 2.0  # seconds between clips of different parts
 _SLACK = 0.03  # shares need not be nearer than this: seeds would all end in the same split
 _SWAPS = 3000  # tries to improve an assignment of blocks
 _TRAINING, _VALIDATION, _TEST = range(3)
+_NONE = -1
 
 
 @dataclass(frozen=True)
@@ -43,23 +47,43 @@ class Split:
             )
 
 
-def random(known: NDArray[np.bool_], seed: int) -> Split:
+def random(times: NDArray[np.float64], recording: NDArray[np.intp], known: NDArray[np.bool_], seed: int) -> Split:
     """Return the paper's split: clips drawn at random, 80/10/10.
+
+    Clips that overlap are drawn together: a clip with all that start before it ends. Training clips that
+    overlap a clip of another part are dropped, as are validation clips that overlap a test clip; the shares
+    are those before.
 
     Parameters
     ----------
+    times : ndarray of float64, shape (clips, 2)
+        Start and end in seconds.
+    recording : ndarray of int, shape (clips,)
+        Index of each clip's recording.
     known : ndarray of bool, shape (clips,)
         Which clips are annotated; the others are in no part.
     seed : int
         Of the draw.
     """
-    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(known))
+    unit = _units(times, recording, known)
+    drawn = np.random.default_rng(seed).permutation(np.unique(unit[known]))
     validation, test = (max(1, round(share * len(drawn))) for share in SHARES[1:])
-    return Split(
-        training=np.sort(drawn[validation + test :]),
-        validation=np.sort(drawn[:validation]),
-        test=np.sort(drawn[validation : validation + test]),
-    )
+    part = np.full(len(times), _TRAINING)
+    part[np.isin(unit, drawn[:validation])] = _VALIDATION
+    part[np.isin(unit, drawn[validation : validation + test])] = _TEST
+    part[~known] = _NONE
+    return _purged(part, times, recording, gap=0.0)
+
+
+def _units(times: NDArray, recording: NDArray, known: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return for each annotated clip the first of the clips that it is drawn together with."""
+    unit = np.arange(len(times))
+    first = None
+    for clip in np.flatnonzero(known).tolist():
+        if first is None or recording[clip] != recording[first] or times[clip, 0] >= times[first, 1]:
+            first = clip
+        unit[clip] = first
+    return unit
 
 
 def blocked(
@@ -98,16 +122,24 @@ def blocked(
     block[known] = np.unique(block[known], return_inverse=True)[1]  # no numbers for blocks without clips
     content = _content(times, recording, block, known, positive)
     part = _assign(content, seed)[block]
-    part[~known] = -1
+    part[~known] = _NONE
+    return _purged(part, times, recording, GAP)
+
+
+def _purged(part: NDArray[np.intp], times: NDArray, recording: NDArray, gap: float) -> Split:
+    """Drop the clips nearer than the gap to a clip of another part, training before validation before test."""
     for keep, drop in ((_TEST, _VALIDATION), (_TEST, _TRAINING), (_VALIDATION, _TRAINING)):
-        near = _near(times, recording, part == keep)
-        part[near & (part == drop)] = -1
+        near = _near(times, recording, part == keep, gap)
+        part[near & (part == drop)] = _NONE
     return Split(*(np.flatnonzero(part == number) for number in range(3)))
 
 
 def _blocks(times: NDArray, recording: NDArray, known: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Return each clip's block, numbered over all recordings."""
-    annotated = float((times[known, 1] - times[known, 0]).sum())
+    starts, ends = times[known].T
+    following = np.append(starts[1:], np.inf)
+    following[np.append(np.diff(recording[known]) != 0, True)] = np.inf
+    annotated = float((np.minimum(ends, following) - starts).sum())  # what clips share counts once
     length = max(SHORTEST_BLOCK, min(BLOCK, annotated / BLOCKS_AT_LEAST))
     block = np.zeros(len(times), np.intp)
     blocks = 0
@@ -154,8 +186,8 @@ def _content(
     np.add.at(whole, block, counted)
     for number in range(len(whole) - 1):
         before, behind = known & (block == number), known & (block == number + 1)
-        tail[number] = counted[before & _near(times, recording, behind)].sum(axis=0)
-        head[number + 1] = counted[behind & _near(times, recording, before)].sum(axis=0)
+        tail[number] = counted[before & _near(times, recording, behind, GAP)].sum(axis=0)
+        head[number + 1] = counted[behind & _near(times, recording, before, GAP)].sum(axis=0)
     return _Content(whole, head, tail)
 
 
@@ -201,14 +233,14 @@ def _cost(part: NDArray, content: _Content) -> float:
     return float(cost)
 
 
-def _near(times: NDArray, recording: NDArray, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which clips start or end less than the gap from a chosen clip of their recording."""
+def _near(times: NDArray, recording: NDArray, chosen: NDArray[np.bool_], gap: float) -> NDArray[np.bool_]:
+    """Return which clips start or end less than the gap from a chosen clip of their recording, or overlap it."""
     near = np.zeros(len(times), bool)
     for number in np.unique(recording[chosen]):
         mine = np.flatnonzero(recording == number)
         starts, ends = times[chosen & (recording == number)].T
-        # Chosen clips are sorted by time: the last that starts before this one's end plus the gap must
-        # have ended the gap before this one's start, or they are near.
-        last = np.searchsorted(starts, times[mine, 1] + GAP, side="left") - 1
-        near[mine] = (last >= 0) & (ends[np.maximum(last, 0)] > times[mine, 0] - GAP)
+        # Chosen clips are sorted by time, by their starts and by their ends: the last that starts before this
+        # one's end plus the gap must have ended the gap before this one's start, or they are near.
+        last = np.searchsorted(starts, times[mine, 1] + gap, side="left") - 1
+        near[mine] = (last >= 0) & (ends[np.maximum(last, 0)] > times[mine, 0] - gap)
     return near

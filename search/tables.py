@@ -63,7 +63,11 @@ def show_store(summary: dict[str, Any]) -> None:
             numbers = (f"{recording[key]:.2f}" for key in ("duration", "frame_rate"))
             table.add_row(name, str(recording["clips"]), sound, *numbers, recording["source_name"])
     _print(table)
-    for damage in damages.values():
+    for name, clips in summary["unfinished"].items():
+        print(f"{name}: unfinished, {clips} clips so far; extract the video again to go on")
+    for name in summary["foreign"]:
+        print(f"{name}: a folder in the store that is no recording")
+    for damage in (*damages.values(), *summary["damage"]):
         print(f"chironomy: {damage}", file=sys.stderr)
     if summary["verified"]:
         whole = len(summary["recordings"]) - len(damages)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from store.errors import InputError
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from upath import UPath
 
 Place: TypeAlias = "Path | UPath"
+# s3fs would ask for the size of each file first, to fetch large ones in pieces; ours are small.
+_OPTIONS: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": 1}}
 
 
 class PlaceError(InputError):
@@ -40,11 +42,11 @@ def place(text: str | Path) -> Place:
         from upath import UPath
 
         # Without cached listings: what another machine writes shall be seen.
-        found = UPath(text.rstrip("/"), use_listings_cache=False)
+        found = UPath(text.rstrip("/"), use_listings_cache=False, **_OPTIONS.get(protocol, {}))
         found.fs  # noqa: B018  made now, so that what is missing is said now
     except (ImportError, ValueError) as error:
         raise InputError(
-            f"{text}: cannot be opened ({_first_line(error)}); for s3:// install chironomy[s3], else name a folder"
+            f"{text}: cannot be opened ({_first_line(error)}); install what it needs (chironomy[s3]) or name a folder"
         ) from error
     return found
 

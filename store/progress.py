@@ -31,6 +31,15 @@ class _Speed(ProgressColumn):
         return Text(f"{task.speed:.1f} {task.fields['unit']}/s")
 
 
+_silent = False
+
+
+def silence() -> None:
+    """Show no bars in this process from now on: another one shows how far all of them are."""
+    global _silent
+    _silent = True
+
+
 @contextmanager
 def progress(description: str, total: int | None, unit: str = "") -> Iterator[Advance]:
     """Show a progress bar on standard error while the block runs.
@@ -58,7 +67,7 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ad
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=_silent or not console.is_terminal) as bar:
         task = bar.add_task(description, total=total, unit=unit, note="")
 
         def advance(steps: int = 1, note: str = "") -> None:

@@ -16,7 +16,6 @@ from store.errors import InputError
 from store.files import sync_folder, sync_tree, write_atomically
 from store.places import Place, PlaceError, key, reaching, read_all
 from store.recording import PARTS
-from store.seal import group_document
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -45,7 +44,7 @@ def publish_store(root: Path, store: Place) -> None:
         if isinstance(store, Path):
             with suppress(OSError):
                 store.rmdir()  # an empty folder is no store
-            _rename_new(root, store)
+            _rename_new(root, store.resolve())
         else:
             _upload(root, store, _files(root), [METADATA])
 
@@ -96,7 +95,8 @@ def publish_parts(folder: Path, store: Place, recording: str, views: Sequence[st
     markers = [f"{PARTS}/{view}/{METADATA}" for view in views]
     arrays = [name for view in views for name in (f"conv4/{view}", f"statistics/conv4/{view}")]
     if not isinstance(target, Path):
-        _upload(folder, target, [f"{name}/{file}" for name in arrays for file in _files(folder / name)], markers)
+        chunks = [f"{name}/{file}" for name in arrays for file in _files(folder / name)]
+        _upload(folder, target, [*chunks, f"{PARTS}/{METADATA}"], markers)
         return
     _require_free(target, markers)
     for name in arrays:
@@ -106,7 +106,7 @@ def publish_parts(folder: Path, store: Place, recording: str, views: Sequence[st
         sync_tree(target / name)
         sync_folder((target / name).parent)
     (target / PARTS).mkdir(exist_ok=True)
-    write_atomically(target / PARTS / METADATA, group_document({}))
+    write_atomically(target / PARTS / METADATA, (folder / PARTS / METADATA).read_bytes())
     sync_folder(target)
     for view in views:
         shutil.rmtree(target / PARTS / view, ignore_errors=True)

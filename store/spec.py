@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-FORMAT_VERSION = 2  # 1: without the digests of chunks, `fps` and `tail`
+# 1: no digests of the chunks; no `fps`, `tail` and `time` of the audio; colours up to 2 grey levels darker.
+FORMAT_VERSION = 2
 _NESTED = ("preprocessing", "audio")
 
 
@@ -29,12 +30,12 @@ class Spec:
         Type of the stored activations, ``float16`` or ``float32``.
     audio : dict
         Parameters of the audio features.
-    format_version : int
-        Version of the store's layout.
     fps : float or None
-        Frames per second that each video was sampled at; None is the video's own frames.
+        Frames a second at which videos were sampled; None is each video's own frames.
     tail : str
-        What becomes of the incomplete last clip: ``drop`` or ``loop``.
+        What became of frames at the end that no whole clip covers: ``drop`` or ``loop``.
+    format_version : int
+        Version of the store's layout, and of how pictures become the network's input.
     """
 
     backbone: str
@@ -46,9 +47,9 @@ class Spec:
     preprocessing: dict[str, Any]
     precision: str
     audio: dict[str, Any]
-    format_version: int = FORMAT_VERSION
     fps: float | None = None
     tail: str = "drop"
+    format_version: int = FORMAT_VERSION
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as JSON-ready data."""
@@ -56,8 +57,11 @@ class Spec:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Spec":
-        """Return the spec from `to_dict`'s data, of this format version or an older one."""
-        return cls(**{"fps": None, "tail": "drop"} | {f.name: data[f.name] for f in fields(cls) if f.name in data})
+        """Return the spec from `to_dict`'s data, in this format or the first, which had the defaults of today."""
+        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        if known["format_version"] == 1:
+            known["audio"] = {"time": False} | known["audio"]
+        return cls(**known)
 
     @property
     def untrained(self) -> bool:
@@ -67,11 +71,11 @@ class Spec:
     def differences(self, other: "Spec") -> list[str]:
         """Return what differs from another spec, as ``name: this one's, not other's``.
 
-        The name of a weights file does not count, its hash does; nor does the version of the layout, which
-        changes no feature.
+        The name of a weights file does not count, its hash does. The format version does: pictures were made
+        a little differently in format 1.
         """
         mine, theirs = self._described(), other._described()
-        names = [*mine, *(name for name in theirs if name not in mine)]
+        names = list(mine | theirs)
         different = [name for name in names if mine.get(name) != theirs.get(name)]
         if self.weights_sha256 == other.weights_sha256 and "weights" in different:
             different.remove("weights")
@@ -79,7 +83,6 @@ class Spec:
 
     def _described(self) -> dict[str, Any]:
         described = self.to_dict()
-        del described["format_version"]
         sha256 = described.pop("weights_sha256")
         described["weights"] += f" ({sha256[:12]})"
         for name in _NESTED:

@@ -57,6 +57,32 @@ class Vocabulary:
         foreground = tuple(self.superclasses) or self.gestures
         return foreground if self.background is None else (*foreground, self.background)
 
+    @property
+    def mirrored(self) -> tuple[int, ...]:
+        """For each class, the index of the class that it becomes in a flipped picture.
+
+        A gesture becomes what `mirror` says, else itself; a super-class the one that holds the mirrored
+        gestures of its own; the background stays. So the labels of flipped clips are
+        ``labels[:, mirrored]``.
+
+        Raises
+        ------
+        InputError
+            If the mirrored gestures of a super-class are those of none.
+        """
+        members = class_members(self)
+        place = {frozenset(gestures): index for index, gestures in enumerate(members.values())}
+        found = []
+        for index, (name, gestures) in enumerate(members.items()):
+            flipped = frozenset(self.mirror.get(gesture, gesture) for gesture in gestures)
+            if flipped not in place:
+                raise InputError(
+                    f"mirror: flipped, super-class {name!r} would be of {', '.join(sorted(flipped))}, which no "
+                    "super-class is; put both gestures of a pair into one, or make another super-class of them"
+                )
+            found.append(index if flipped == frozenset(gestures) else place[flipped])
+        return (*found, *range(len(found), len(self.classes)))
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as a dictionary for JSON, with the keys of the TOML file.
 
@@ -147,7 +173,10 @@ def _checked(content: Mapping[str, Any]) -> Vocabulary:
     }
     _check_names(gestures, superclasses, background)
     superclasses = {key: _known(members, gestures, key) for key, members in superclasses.items()}
-    return Vocabulary(name, gestures, background, superclasses, _mirror(_table(content, "mirror"), gestures))
+    mirror = _mirror(_table(content, "mirror"), gestures)
+    vocabulary = Vocabulary(name, gestures, background, superclasses, mirror)
+    _ = vocabulary.mirrored  # refuses a super-class that a flip would tear apart
+    return vocabulary
 
 
 def _check_names(gestures: tuple[str, ...], superclasses: dict[str, tuple[str, ...]], background: str | None) -> None:

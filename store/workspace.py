@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from store.arrays import METADATA
 from store.errors import InputError
 from store.features import FeatureStore, occupied
-from store.places import Place, PlaceError, cache_folder, read_all
+from store.places import Place, PlaceError, cache_folder, is_remote, read_all
 from store.recording import PARTS
 from store.spec import Spec
 from store.streams import CLIPS_PER_CHUNK
@@ -56,12 +56,14 @@ def workspace(
     # A weights file may be renamed between two runs: its hash counts. Of several views some may have arrived.
     deciding = facts | {"spec": {**spec.to_dict(), "weights": None}, "parts": bool(parts)}
     desk = workspaces(store) / _hash(recording)
+    if is_remote(store):
+        desk.parent.parent.mkdir(parents=True, exist_ok=True)
     _sweep(store)
     with _locked(desk, f"{store}: waiting for another process that is writing {recording}"):
         folder = desk / _hash(json.dumps(deciding, sort_keys=True))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / _FACTS).write_text(json.dumps(facts))
+            _note(folder / _FACTS, json.dumps(facts))
             yield folder
         except PlaceError:
             raise
@@ -76,13 +78,11 @@ def workspace(
 
 
 def workspaces(store: Place) -> Path:
-    """Return the folder of a store's workspaces; the folder that it is in exists if the store can be made."""
+    """Return the folder of a store's workspaces; it need not exist."""
     if isinstance(store, Path):
         store = store.resolve()  # where a link leads to: only there can a rename reach
         return store.with_name(store.name + ".partial")
-    parent = cache_folder() / "unfinished"
-    parent.mkdir(parents=True, exist_ok=True)
-    return parent / _hash(str(store))
+    return cache_folder() / "unfinished" / _hash(str(store))
 
 
 def unfinished(store: Place) -> dict[str, int]:
@@ -124,6 +124,14 @@ def _clear(store: Place, desk: Path) -> None:
         desk.rmdir()  # if it is empty
 
 
+def _note(file: Path, text: str) -> None:
+    """Write what a workspace is for; never half of it, or a full disk would cost what is in there."""
+    if not file.is_file() or file.read_text() != text:
+        new = file.with_suffix(".new")
+        new.write_text(text)
+        new.replace(file)
+
+
 def _facts(folder: Path) -> dict[str, Any]:
     """Return what a workspace is for; nothing if that cannot be told."""
     try:
@@ -150,7 +158,15 @@ def _resumable(store: Place, facts: dict[str, Any]) -> bool:
 def _clips_in(recording: Path) -> int:
     """Return how many clips an unfinished recording has; what is in the files is not looked at."""
     arrays = [*recording.glob("conv4/*/"), *recording.glob("audio/")]
-    return min((len([*array.glob("c/*")]) * CLIPS_PER_CHUNK for array in arrays), default=0)
+    return min((_clips_of(array) for array in arrays), default=0)
+
+
+def _clips_of(array: Path) -> int:
+    try:
+        expected = json.loads((array / METADATA).read_text())["shape"][0]
+    except (KeyError, TypeError, ValueError, OSError):
+        return 0
+    return min(len([*array.glob("c/*")]) * CLIPS_PER_CHUNK, expected)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from store.files import sync_tree
 from store.places import Place, PlaceError, is_remote, reaching
 from store.publish import publish_parts, publish_recording, publish_store, require_writable
 from store.recording import PARTS, TAIL_GROUP
-from store.seal import seal
+from store.seal import group_document, seal
 from store.spec import Spec
 from store.streams import CLIPS_PER_CHUNK, Stream, create_array, resume
 from store.workspace import RECORDING, workspace, workspaces
@@ -170,6 +170,7 @@ class RecordingWriter:
         for view in self._parts:
             mine = [name for name in arrays if f"{name}/".startswith((f"conv4/{view}/", f"statistics/conv4/{view}/"))]
             seal(self._folder, f"{PARTS}/{view}/{METADATA}", mine, attributes)
+            (self._folder / PARTS / METADATA).write_bytes(group_document({}))
 
     def _publish(self) -> None:
         if not occupied(self._store):

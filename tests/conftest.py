@@ -42,11 +42,11 @@ def one_thread():
 @pytest.fixture(scope="session")
 def beat_rep_store(shared_data, tmp_path_factory) -> Path:
     """A store of two real recordings, beat_rep and pianist, extracted with random:0; not to be written to."""
-    from extract.pipeline import Extractor
-    from extract.weights import load_backbone
+    from extract.jobs import Job
+    from extract.many import Recipe, extract_all
 
     store = tmp_path_factory.mktemp("beat_rep") / "store"
     videos = [shared_data / "annotated" / "beat_rep.mp4", shared_data / "video" / "pianist.avi"]
-    outcomes = list(Extractor(store, load_backbone("random:0")).extract_all(videos))
+    outcomes = list(extract_all(Recipe(str(store), "random:0"), [Job(video) for video in videos]))
     assert [outcome.error for outcome in outcomes] == [None, None]
     return store

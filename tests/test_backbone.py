@@ -1,16 +1,20 @@
 """The 3D-ResNet34 and its weights, against the published architecture and checkpoints' form."""
 
 import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from published import published, published_shapes
+from upath import UPath
+from web import Server, serving
 
 from extract import weights
-from extract.download import Published
-from extract.r3d34 import R3D34
+from extract.backbones import design, designs, names
+from extract.backbones.r3d34 import R3D34
 from extract.weights import cache_folder, find_backbone, load_backbone
 from store.errors import InputError
 
@@ -19,32 +23,6 @@ def skeleton(shortcut: str, outputs: int) -> R3D34:
     """The network without memory for its weights."""
     with torch.device("meta"):
         return R3D34(shortcut, outputs)
-
-
-def published_shapes(shortcut: str, outputs: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a checkpoint, from the papers: basic blocks 3, 4, 6, 3 of 64 to 512 channels."""
-    shapes: dict[str, tuple[int, ...]] = {"conv1.weight": (64, 3, 7, 7, 7)}
-    norms = {"bn1": 64}
-    channels_in = 64
-    for layer, (blocks, channels) in enumerate(zip((3, 4, 6, 3), (64, 128, 256, 512), strict=True), start=1):
-        for block in range(blocks):
-            name = f"layer{layer}.{block}"
-            shapes[f"{name}.conv1.weight"] = (channels, channels_in, 3, 3, 3)
-            shapes[f"{name}.conv2.weight"] = (channels, channels, 3, 3, 3)
-            norms |= {f"{name}.bn1": channels, f"{name}.bn2": channels}
-            if shortcut == "B" and layer > 1 and block == 0:
-                shapes[f"{name}.downsample.0.weight"] = (channels, channels_in, 1, 1, 1)
-                norms[f"{name}.downsample.1"] = channels
-            channels_in = channels
-    for name, channels in norms.items():
-        shapes |= {f"{name}.{part}": (channels,) for part in ("weight", "bias", "running_mean", "running_var")}
-    return shapes | {"fc.weight": (outputs, 512), "fc.bias": (outputs,)}
-
-
-def published(shortcut: str, outputs: int) -> dict[str, torch.Tensor]:
-    """A checkpoint's tensors, each of one value of its own, which takes no room in memory or file."""
-    shapes = published_shapes(shortcut, outputs)
-    return {name: torch.tensor(1 + number / 64).expand(shape) for number, (name, shape) in enumerate(shapes.items())}
 
 
 @pytest.mark.parametrize(("shortcut", "outputs"), [("A", 400), ("B", 700), ("B", 1039)])
@@ -73,7 +51,9 @@ def test_shapes_along_the_way(shortcut, outputs):
         "layer3": (256, 2, 7, 7),
         "layer4": (512, 1, 4, 4),
     }
-    assert network.trunk(clips).shape == (2, 256, 2, 7, 7)
+    for each in designs("r3d34"):
+        assert each.trunk_of(network)(clips).shape == (2, *each.feature_shape) == (2, 256, 2, 7, 7)
+        assert each.conv5_of(network)(torch.zeros(2, *each.feature_shape, device="meta")).shape == (2, 512)
 
 
 def test_number_of_parameters():
@@ -174,6 +154,8 @@ def assert_loaded(backbone, state):
     for name, value in state.items():
         assert torch.equal(loaded[name], value), name
     assert not backbone.network.training
+    assert {value.device.type for value in loaded.values()} == {"cpu"}
+    assert all(value.is_contiguous() and value.dtype != torch.float16 for value in loaded.values())
 
 
 class Trap:
@@ -204,8 +186,12 @@ def wrong_shape(path):
         (lambda path: save(path, [1, 2]), "no state dict"),
         (lambda path: save(path, {"fc.weight": 3}), "no state dict"),
         (lambda path: save(path, {1: torch.zeros(2)}), "no state dict"),
-        (lambda path: save(path, {}), "not weights of a 3D-ResNet34"),
+        (lambda path: save(path, {}), "not weights of r3d34"),
         (lambda path: save(path, published("A", 400) | {"fc.bias": torch.tensor(1.0)}), "not weights"),
+        (lambda path: save(path, published("A", 700)), "fc.weight is 700x512, not 400x512"),
+        (lambda path: save(path, published("B", 12)), "fc.weight is 12x512, not "),
+        (lambda path: save(path, published("B", 700) | {"layer5.weight": torch.zeros(2)}), "unknown layer5.weight"),
+        (lambda path: save(path, published("A", 400) | {"fc.bias": torch.zeros(400).to_sparse()}), "plain numbers"),
         (missing_key, "layer3.2.conv1.weight"),
         (wrong_shape, "layer1.0.conv1.weight"),
     ],
@@ -229,17 +215,95 @@ def refused(action) -> str:
     return message
 
 
-def test_auto(tmp_path, monkeypatch):
-    monkeypatch.setenv("CHIRONOMY_CACHE", str(tmp_path))
-    nobody_listens = Published("resnet3d34.pth", "http://127.0.0.1:9/resnet3d34.pth", "133ec9c4")
-    monkeypatch.setattr(weights, "HOSTED", nobody_listens)
+@pytest.fixture
+def server(tmp_path, monkeypatch) -> Iterator[Server]:
+    """A server in the place of those where r3d34's weights are published, and an empty cache."""
+    monkeypatch.setenv("CHIRONOMY_CACHE", str(tmp_path / "cache"))
+    with serving() as server:
+        checkpoint = save(tmp_path / "checkpoint.pth", published("A", 400)).read_bytes()
+        places = (
+            server.publish("first-12345678.pth", checkpoint, "sha256", 8),
+            server.publish("second.pth", checkpoint, "sha1"),
+        )
+        of_2018, of_2020 = designs("r3d34")
+        served = (replace(of_2018, published=places), of_2020)
+        monkeypatch.setattr(weights, "designs", lambda name: served if name == "r3d34" else designs(name))
+        yield server
+
+
+def test_auto_downloads_once(server):
+    first = load_backbone("auto")
+    assert (first.kind, first.source) == ("2018", "first-12345678.pth")
+    assert load_backbone("auto").sha256 == first.sha256
+    assert server.asked == [("first-12345678.pth", None)]
+
+
+def test_auto_tries_the_published_places_in_turn(server):
+    server.files["first-12345678.pth"] = b"<html>Please log in"
+    assert load_backbone("auto").source == "second.pth"
+    assert not (cache_folder() / "first-12345678.pth").exists()
+    (cache_folder() / "second.pth").unlink()
+    del server.files["first-12345678.pth"]
+    assert load_backbone("auto").source == "second.pth"
+
+
+def test_auto_goes_on_where_it_broke_off(server):
+    server.stop_after = 1000
+    assert "broke off after 1000 of" in refused(lambda: load_backbone("auto"))
+    server.stop_after = None
+    assert load_backbone("auto").source == "first-12345678.pth"
+    assert ("first-12345678.pth", "bytes=1000-") in server.asked
+
+
+def test_auto_without_a_network(server):
+    server.files.clear()
     message = refused(lambda: load_backbone("auto"))
-    assert str(tmp_path / "weights") in message
-    assert "resnet-34-kinetics.pth" in message
-    assert "github.com/kenshohara/3D-ResNets-PyTorch" in message
-    assert "--weights" in message
-    save(tmp_path / "weights" / "r3d34_K_200ep.pth", published("B", 700))
-    assert load_backbone("auto").kind == "2020"
+    for expected in (
+        "127.0.0.1",
+        "first-12345678.pth",
+        "second.pth",
+        "resnet-34-kinetics.pth or resnet-34-kinetics-cpu.pth from https://drive.google.com/drive/folders/1zvl89AgFAApbH0At-gMuZSeQB_LpNP-M",
+        "r3d34_K_200ep.pth or r3d34_KM_200ep.pth from https://drive.google.com/drive/folders/1xbYbZ7rpyjftI_KCk6YuL-XrfQDz7Yd4",
+        str(cache_folder()),
+        "--weights random:0",
+    ):
+        assert expected in message
+    assert {name for name, _ in server.asked} == {"first-12345678.pth", "second.pth"}
+
+
+@pytest.mark.parametrize(
+    ("name", "shortcut", "outputs", "kind"),
+    [
+        ("resnet-34-kinetics.pth", "A", 400, "2018"),
+        ("r3d34_K_200ep.pth", "B", 700, "2020"),
+        ("r3d34_KM_200ep.pth", "B", 1039, "2020"),
+    ],
+)
+def test_auto_takes_what_was_put_into_the_cache(server, name, shortcut, outputs, kind):
+    cache_folder().mkdir(parents=True)
+    save(cache_folder() / name, published(shortcut, outputs))
+    backbone = load_backbone("auto")
+    assert (backbone.source, backbone.kind) == (name, kind)
+    assert server.asked == []
+
+
+def test_auto_does_not_trust_a_name_in_the_cache(server):
+    """A published name with another content, as after a copy that broke off."""
+    cache_folder().mkdir(parents=True)
+    file = save(cache_folder() / "second.pth", published("A", 400) | {"fc.bias": torch.zeros(400)})
+    message = refused(lambda: load_backbone("auto"))
+    assert message.startswith(f"{file}: not the published file, sha1")
+    assert "delete it" in message
+    file.unlink()
+    assert load_backbone("auto").source == "first-12345678.pth"
+
+
+def test_no_such_backbone():
+    message = refused(lambda: load_backbone("random:0", "resnet50"))
+    assert message.startswith("resnet50: no such backbone")
+    assert all(name in message for name in names())
+    with pytest.raises(InputError, match="2018, 2020"):
+        design("r3d34", "2019")
 
 
 def test_found_by_hash(tmp_path, monkeypatch, untrained):
@@ -261,6 +325,8 @@ def test_found_by_hash(tmp_path, monkeypatch, untrained):
             assert find_backbone(spec, store, given).sha256 == spec.weights_sha256
         file.unlink()
     assert find_backbone(spec, store, str(tmp_path / "elsewhere.pt")).sha256 == spec.weights_sha256
+    assert find_backbone(spec, UPath("memory://bucket/S"), str(tmp_path / "elsewhere.pt")).sha256 == spec.weights_sha256
+    assert "weights not found" in refused(lambda: find_backbone(spec, UPath("memory://bucket/S"), None))
     assert "not the weights" in refused(lambda: find_backbone(spec, None, "random:7"))
 
     random = untrained.spec("float16", 16, 16, {})

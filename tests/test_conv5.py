@@ -7,7 +7,7 @@ from synthetic import tail as random_tail
 from torch import nn
 from torch.nn import functional
 
-from extract.r3d34 import R3D34
+from extract.backbones.r3d34 import R3D34
 from heads.conv5 import Conv5
 
 pytestmark = pytest.mark.parametrize("shortcut", ["A", "B"])

@@ -1,7 +1,10 @@
 """The feature store: what it holds, and that damage is an error and never a number."""
 
+import hashlib
 import json
+import os
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import zarr
 
 from store.errors import InputError
 from store.features import FeatureStore
+from store.seal import seal
 from store.summary import inspect_store
 
 ARRAYS = {
@@ -57,6 +61,20 @@ def test_layout_as_zarr_sees_it(written):
         np.testing.assert_array_equal(found[name][...], values)
         assert type(found[name].metadata.codecs[-1]).__name__ == "Crc32cCodec"
     assert root.attrs["chironomy"] == small_store.SPEC.to_dict()
+    assert root.attrs["chironomy"]["format_version"] == 2
+
+
+def test_the_digests_can_be_checked_without_us(written):
+    """As the documentation says: the SHA-256 of lines `key SHA-256`, the chunks in the order of the grid."""
+    attributes = zarr.open_group(written / "a", mode="r").attrs
+    assert attributes["digests"].keys() == attributes["arrays"].keys() == ARRAYS.keys()
+    for name, (shape, _) in ARRAYS.items():
+        keys = [
+            f"c/{index}{'/0' * (len(shape) - 1)}" for index in range(3 if shape[0] == 70 and name != "times" else 1)
+        ]
+        hashes = [hashlib.sha256((written / "a" / name / key).read_bytes()).hexdigest() for key in keys]
+        lines = "".join(f"{key} {found}\n" for key, found in zip(keys, hashes, strict=True))
+        assert attributes["digests"][name] == hashlib.sha256(lines.encode()).hexdigest()
 
 
 def test_reading(written):
@@ -143,6 +161,42 @@ def test_a_truncated_chunk(store, keep):
         assert f"a/{array} is damaged" in refused(lambda array=array: FeatureStore(store)["a"].read(array))
 
 
+@pytest.mark.parametrize("array", ["conv4/plain", "audio"])
+def test_two_chunks_that_changed_places(store, array):
+    """Each is whole and its checksum is right."""
+    first, second = chunks(store / "a" / array)[:2]
+    contents = first.read_bytes(), second.read_bytes()
+    first.write_bytes(contents[1])
+    second.write_bytes(contents[0])
+    assert zarr.open_array(store / "a" / array)[...].shape, "nobody else can tell"
+    for action in (lambda: FeatureStore(store)["a"].read(array), FeatureStore(store)["a"].verify):
+        message = refused(action)
+        assert message.startswith(f"{store}: a/{array} is damaged (its chunks are not those that were sealed)")
+    assert inspect_store(store, verify=True)["recordings"]["a"]["damage"] == message
+
+
+def test_a_chunk_of_another_recording(store):
+    small_store.write(store, "b", seed=1)
+    for mine, other in zip(chunks(store / "a"), chunks(store / "b"), strict=True):
+        if mine.read_bytes() != other.read_bytes():
+            whole = mine.read_bytes()
+            shutil.copy(other, mine)
+            assert "not those that were sealed" in refused(FeatureStore(store)["a"].verify)
+            mine.write_bytes(whole)
+    FeatureStore(store)["a"].verify()
+
+
+def test_a_statistic_exchanged_for_another(store):
+    """The same shape and type, so the same metadata."""
+    for name in ("zarr.json", "c/0/0/0/0"):
+        shutil.copy(
+            store / "a" / "statistics/conv4/plain/std" / name, store / "a" / "statistics/conv4/plain/mean" / name
+        )
+    assert "statistics/conv4/plain/mean is damaged" in refused(
+        lambda: FeatureStore(store)["a"].read("statistics/conv4/plain/mean")
+    )
+
+
 def test_a_missing_chunk(store):
     for file in chunks(store / "a"):
         array = file.relative_to(store / "a").as_posix().partition("/c/")[0]
@@ -219,6 +273,25 @@ def test_another_spec_is_refused_naming_both(written):
     assert "clip_length" not in message
 
 
+def test_differences_are_named_one_by_one(written):
+    spec = replace(small_store.SPEC, preprocessing=small_store.SPEC.preprocessing | {"resize": "crop"})
+    squash = spec.preprocessing | {"resize": "squash"}
+    cases = {
+        "preprocessing resize: crop, not squash": replace(spec, preprocessing=squash),
+        "audio features: none, not lab": replace(spec, audio=spec.audio | {"features": "lab"}),
+        "stride: 16, not 4": replace(spec, stride=4),
+        "fps: none, not 25.0": replace(spec, fps=25.0),
+        "tail: drop, not loop": replace(spec, tail="loop"),
+    }
+    for difference, other in cases.items():
+        assert spec.differences(other) == [difference]
+    assert spec.differences(spec) == []
+    two = replace(small_store.SPEC, stride=4, tail="loop")
+    assert "stride: 16, not 4; tail: drop, not loop; name another" in refused(
+        lambda: FeatureStore(written).require(two, "name another")
+    )
+
+
 def test_a_renamed_weights_file_is_the_same(written):
     renamed = replace(small_store.SPEC, weights="copy.pth")
     assert small_store.SPEC.differences(renamed) == []
@@ -245,7 +318,165 @@ def test_summary(store):
     summary = inspect_store(store, verify=True)
     assert "a/audio is damaged" in summary["recordings"]["a"]["damage"]
     assert summary["recordings"]["b"]["damage"] is None
+    assert (summary["damage"], summary["foreign"], summary["unfinished"]) == ([], [], {})
     (store / "a" / "zarr.json").write_text("{")
     summary = inspect_store(store)
     assert "a is damaged" in summary["recordings"]["a"]["damage"]
     assert summary["recordings"]["b"]["clips"] == 70
+
+
+def test_what_else_is_wrong_with_a_store(store):
+    """Weights of the tail, a recording without its marker, folders of others: all named, nothing raised."""
+    tail = store / "chironomy-tail" / "fc.bias" / "c" / "0"
+    whole = tail.read_bytes()
+    tail.write_bytes(whole[:-1])
+    assert "chironomy-tail/fc.bias is damaged" in refused(FeatureStore(store).tail)
+    (damage,) = inspect_store(store, verify=True)["damage"]
+    assert "chironomy-tail/fc.bias is damaged" in damage
+    assert inspect_store(store)["damage"] == [], "only looked at when asked to"
+    shutil.rmtree(store / "chironomy-tail")
+    (damage,) = inspect_store(store, verify=True)["damage"]
+    assert damage.startswith(f"{store}: chironomy-tail is damaged")
+
+    small_store.write(store, "b", seed=1)
+    (store / "b" / "zarr.json").unlink()
+    (store / "notes").mkdir()
+    (store / "notes" / "today.txt").write_text("x")
+    summary = inspect_store(store)
+    assert list(summary["recordings"]) == ["a"]
+    assert summary["foreign"] == ["notes"]
+    assert summary["damage"] == [
+        f"{store}: b is damaged (its zarr.json is missing); delete the folder {store / 'b'} and extract again"
+    ]
+    json.dumps(summary)
+
+
+def test_metadata_between_the_arrays(store):
+    """We never read them, others do."""
+    for file in (store / "a" / "conv4" / "zarr.json", store / "a" / "statistics" / "audio" / "zarr.json"):
+        whole = file.read_bytes()
+        file.write_bytes(whole.replace(b"group", b"gruop"))
+        assert f"a/{file.parent.relative_to(store / 'a')} is damaged" in refused(FeatureStore(store)["a"].verify)
+        file.write_bytes(whole)
+
+
+@pytest.fixture
+def old(tmp_path) -> Path:
+    """A store as it was written in format 1: no digests, no `fps` and `tail`."""
+    with zipfile.ZipFile(Path(__file__).parent / "golden" / "format-1.zip") as archive:
+        archive.extractall(tmp_path)
+    return tmp_path / "format-1"
+
+
+def test_the_first_format_is_read(old):
+    opened = FeatureStore(old)
+    assert (opened.spec.format_version, opened.spec.fps, opened.spec.tail) == (1, None, "drop")
+    assert opened.spec.audio == {"rate": 22050, "time": False}
+    assert opened.ids == ["guitar", "silent"]
+    assert (opened["guitar"].has_sound, opened["silent"].has_sound) == (True, False)
+    for name, clips in (("guitar", 35), ("silent", 3)):
+        recording = opened[name]
+        conv4 = (np.arange(clips * 36) % 251 / 8).reshape(clips, 2, 2, 3, 3)
+        assert recording.clips == clips
+        np.testing.assert_array_equal(recording.read("conv4/plain"), conv4)
+        np.testing.assert_allclose(recording.read("statistics/conv4/plain/mean"), conv4.mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(recording.read("statistics/conv4/plain/std"), conv4.std(axis=0), rtol=1e-6)
+        times = np.column_stack([np.arange(clips), np.arange(clips) + 1]) * 0.64
+        np.testing.assert_array_equal(recording.read("times"), times)
+        np.testing.assert_array_equal(recording.read("frame_times"), np.arange(clips * 16 + 3) / 25)
+        recording.verify()
+    audio = (np.arange(35 * 12) % 97 - 40.5).reshape(35, 4, 3)
+    np.testing.assert_array_equal(opened["guitar"].read("audio"), audio)
+    assert {name: values.tolist() for name, values in opened.tail().items()} == {
+        "fc.bias": [0, 1, 2, 3, 4],
+        "layer4.0.conv1.weight": np.ones((2, 3, 1, 1, 1)).tolist(),
+    }
+    summary = inspect_store(old, verify=True)
+    assert summary["damage"] == []
+    assert [each["damage"] for each in summary["recordings"].values()] == [None, None]
+
+
+def test_the_first_format_is_not_added_to(old):
+    """Its pictures had slightly darker colours: one store has one kind of features."""
+    opened = FeatureStore(old)
+    opened.require(opened.spec, "whoever")
+    now = replace(opened.spec, format_version=2)
+    expected = f"{old}: the store has format_version: 1, not 2; extract into another store"
+    assert refused(lambda: opened.require(now, "extract into another store")) == expected
+    assert refused(lambda: small_store.write(old, "new", spec=now)) == expected
+    assert FeatureStore(old).ids == ["guitar", "silent"]
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_damage_in_the_first_format(old):
+    chunk = old / "guitar" / "conv4" / "plain" / "c" / "0" / "0" / "0" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"\0")
+    assert "guitar/conv4/plain is damaged" in refused(FeatureStore(old)["guitar"].verify)
+
+
+@pytest.mark.parametrize("version", [3, 12])
+def test_a_later_format_is_refused_by_name(store, version):
+    root = json.loads((store / "zarr.json").read_text())
+    root["attributes"]["chironomy"] |= {"format_version": version, "something": "new"}
+    (store / "zarr.json").write_text(json.dumps(root))
+    message = refused(lambda: FeatureStore(store))
+    assert message == (
+        f"{store}: has format version {version}, and this chironomy knows them up to 2; upgrade chironomy"
+    )
+
+
+def with_content(store: Path, recording: str, **content) -> None:
+    """Give a copy of the recording `a` another content."""
+    shutil.copytree(store / "a", store / recording)
+    seal(store / recording, "zarr.json", list(ARRAYS), small_store.ATTRIBUTES | content)
+
+
+def test_the_same_content_is_found_under_any_id(store):
+    contents = {
+        "roi": {"roi": [1, 2, 3, 4]},
+        "sound": {"audio_sha256": "ab" * 32},
+        "later": {"audio_sha256": "ab" * 32, "audio_offset": 0.5},
+        "other": {"source_sha256": "00" * 32},
+    }
+    for name, content in contents.items():
+        with_content(store, name, **content)
+    opened = FeatureStore(store)
+    source = {"source_sha256": small_store.ATTRIBUTES["source_sha256"], "source_name": "does not count"}
+    for name, content in {"a": {}, **contents}.items():
+        found = opened.find(source | content)
+        assert found is not None
+        assert found.id == name
+    assert opened.find(source | {"roi": (1, 2, 3, 4)}).id == "roi"  # type: ignore[union-attr]
+    assert opened.find(source | {"roi": [1, 2, 3, 5]}) is None
+    assert opened.find(source | {"audio_offset": 0.5}) is None
+    assert opened.with_source("00" * 32).id == "other"  # type: ignore[union-attr]
+    assert opened.with_source(small_store.ATTRIBUTES["source_sha256"]).id == "a"  # type: ignore[union-attr]
+    assert opened.with_source("11" * 32) is None
+    attributes = opened.attributes()
+    assert list(attributes) == ["a", "later", "other", "roi", "sound"]
+    assert attributes["roi"]["frame_rate"] == 24.0
+
+
+def test_a_damaged_recording_is_passed_over(store):
+    with_content(store, "b")
+    file = store / "a" / "zarr.json"
+    file.write_text(file.read_text().replace("46.7", "46.8"))
+    opened = FeatureStore(store)
+    assert opened.find(small_store.ATTRIBUTES).id == "b"  # type: ignore[union-attr]
+    assert opened.with_source(small_store.ATTRIBUTES["source_sha256"]).id == "b"  # type: ignore[union-attr]
+    assert list(opened.attributes()) == ["b"]
+    assert opened.ids == ["a", "b"]
+    file.unlink()
+    file.mkdir()  # what cannot even be read
+    assert opened.find(small_store.ATTRIBUTES).id == "b"  # type: ignore[union-attr]
+    assert "a is damaged" in refused(lambda: opened["a"])
+
+
+def test_opening_looks_at_nothing_else(store, monkeypatch):
+    """So that a store of a thousand recordings opens as one of ten."""
+    monkeypatch.setattr(os, "scandir", lambda *_: pytest.fail("the store was listed"))
+    monkeypatch.setattr(os, "listdir", lambda *_: pytest.fail("the store was listed"))
+    opened = FeatureStore(store)
+    assert "a" in opened
+    assert opened["a"].clips == 70
+    opened["a"].read("conv4/plain")

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from heads.intervals import clips_to_intervals
+from heads.targets import clip_labels
+from store.timeline import clip_times, frame_labels, to_clips
 
 TIMES = np.array([[0.0, 0.6], [0.6, 1.3], [1.3, 1.9], [1.9, 2.5]])
 
@@ -23,6 +25,37 @@ def test_by_hand() -> None:
         (1.3, 1.9, "freeze [chironomy]", "freeze"),
     ]
     assert [each.confidence for each in found] == pytest.approx([0.8, 0.5, 0.6])
+
+
+def test_overlapping_clips_meet_halfway() -> None:
+    """At stride 4 of 16 frames: the clip from 4 to 20 answers for 10 to 14."""
+    times = np.array([[0, 16], [4, 20], [8, 24], [12, 28], [16, 32]]) / 25
+    for present, borders in (
+        ("01100", [(10, 18)]),
+        ("11000", [(0, 14)]),
+        ("00011", [(18, 32)]),
+        ("10101", [(0, 10), (14, 18), (22, 32)]),
+    ):
+        column = np.array([[mark == "1"] for mark in present])
+        found = clips_to_intervals(np.ones((5, 1)), column, times, ["nod"])
+        assert [(each.begin, each.end) for each in found] == [
+            (pytest.approx(begin / 25), pytest.approx(end / 25)) for begin, end in borders
+        ]
+
+
+@pytest.mark.parametrize("stride", [1, 4, 8, 16])
+def test_clips_of_true_labels_give_back_the_borders(stride: int) -> None:
+    """A long gesture comes back with both ends at most half a stride off."""
+    draw = np.random.default_rng(stride)
+    frame_times = np.arange(400) / 25
+    times = clip_times(frame_times, 16.0, 16, stride)
+    for begin, end in draw.uniform([2, 8], [6, 14], (20, 2)).tolist():
+        labels = frame_labels(frame_times, 16.0, [(begin, end)])[:, None]
+        present = clip_labels(to_clips(labels, 16, stride))
+        (found,) = clips_to_intervals(present.astype(float), present, times, ["nod"])
+        # One frame more: any overlap counts for a frame, and half of them for a clip.
+        assert abs(found.begin - begin) <= (stride / 2 + 1) / 25 + 1e-9
+        assert abs(found.end - end) <= (stride / 2 + 1) / 25 + 1e-9
 
 
 @pytest.mark.parametrize("clips", [0, 4])

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from extract.audio import clip_samples, has_sound
+from extract.audio import ClipSound, has_sound
 from extract.media import open_media, start_of
 from extract.video import frames, probe
 from store.errors import InputError
@@ -60,8 +60,9 @@ def all_frames(path: Path) -> list:
     return list(frames(path))
 
 
-def all_samples(path: Path) -> list:
-    return list(clip_samples(path, TIMES, 8))
+def all_samples(path: Path) -> np.ndarray:
+    with ClipSound(path) as sound:
+        return sound.samples(TIMES)
 
 
 BAD = {

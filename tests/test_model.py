@@ -62,9 +62,22 @@ def test_a_round_trip_changes_nothing(system: str, shortcut: str, tmp_path: Path
 def test_the_description_is_in_plain_words(saved: Path) -> None:
     described = json.loads((saved / "model.json").read_text())
     assert described["thresholds"] == {"nod": 0.5, "freeze": 1 / 3, "play": np.nextafter(0.25, 1)}
-    assert described["architecture"] == {"classes": 3, "widths": [20, 30], "dropout": 0.4}
+    assert described["architecture"] == {
+        "classes": 3,
+        "widths": [20, 30],
+        "dropout": 0.4,
+        "backbone": "r3d34",
+    }
     assert described["spec"]["weights"] == "random:0"
     assert described["vocabulary"]["gestures"] == ["nod", "freeze", "play"]
+
+
+def test_a_model_from_before_there_were_other_backbones(copy: Path) -> None:
+    described = json.loads((copy / "model.json").read_text())
+    del described["architecture"]["backbone"]
+    (copy / "model.json").write_text(json.dumps(described))
+    clips, _ = planted(clips=20)
+    assert np.array_equal(load_model(copy).head.predict(clips), make_model().head.predict(clips))
 
 
 def test_an_edited_threshold_counts(copy: Path) -> None:

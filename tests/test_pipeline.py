@@ -5,18 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-import wave
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import librosa
 import numpy as np
 import pytest
 import torch
 import zarr
+from recordings import pictures, tone_of, write_sound, write_video
 
+from extract.jobs import Job, Settings
+from extract.many import Recipe, extract_all
 from extract.pipeline import Extractor
 from extract.weights import Backbone, load_backbone
 from store.errors import InputError
@@ -28,46 +28,6 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
     return load_backbone("random:0")
-
-
-def pictures(count: int, seed: int = 0) -> list[np.ndarray]:
-    """Moving noise in blocks, of 112 pixels, so that nothing is resized."""
-    noise = np.random.default_rng(seed).integers(0, 256, (14, 14, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
-    return [np.roll(noise, 2 * index, axis=1) for index in range(count)]
-
-
-def write_video(path: Path, count: int = 40, sound: bool = True, seed: int = 0) -> Path:
-    """Those pictures, 25 a second, without loss, with a tone of the same length."""
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("png", rate=25)
-        stream.width = stream.height = 112
-        stream.pix_fmt = "rgb24"
-        tone = output.add_stream("pcm_s16le", rate=22050, layout="mono") if sound else None
-        for index, picture in enumerate(pictures(count, seed)):
-            frame = av.VideoFrame.from_ndarray(picture)
-            frame.pts, frame.time_base = index, Fraction(1, 25)
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-        if tone is not None:
-            frame = av.AudioFrame.from_ndarray(tone_of(count / 25)[None], format="s16", layout="mono")
-            frame.sample_rate, frame.pts = 22050, 0
-            output.mux(tone.encode(frame))
-            output.mux(tone.encode(None))
-    return path
-
-
-def tone_of(seconds: float) -> np.ndarray:
-    time = np.arange(round(seconds * 22050)) / 22050
-    return (12_000 * np.sin(2 * np.pi * 440 * time * (1 + time))).astype(np.int16)
-
-
-def write_sound(path: Path, samples: np.ndarray) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(22050)
-        file.writeframes(samples.tobytes())
-    return path
 
 
 def reference(backbone: Backbone, frames: np.ndarray) -> np.ndarray:
@@ -85,7 +45,7 @@ def contents(folder: Path) -> dict[str, int]:
 def made(tmp_path_factory, backbone) -> Path:
     """A folder with video.mov (150 frames, so nine clips in two batches, and sound) extracted into S."""
     folder = tmp_path_factory.mktemp("made")
-    outcome = Extractor(folder / "S", backbone, "cpu").extract(write_video(folder / "video.mov", 150))
+    outcome = Extractor(folder / "S", backbone).extract(Job(write_video(folder / "video.mov", 150)))
     assert (outcome.recording, outcome.status, outcome.clips, outcome.error) == ("video", "extracted", 9, None)
     return folder
 
@@ -143,7 +103,7 @@ def test_audio_is_librosas(made):
 
 def test_a_clip_does_not_depend_on_the_others(made, backbone, tmp_path):
     """The first 48 frames alone: three clips in a batch of their own, the same to float16's last bit."""
-    Extractor(tmp_path / "S", backbone, "cpu").extract(write_video(tmp_path / "video.mov", 48))
+    Extractor(tmp_path / "S", backbone).extract(Job(write_video(tmp_path / "video.mov", 48)))
     alone, among = (FeatureStore(folder / "S")["video"] for folder in (tmp_path, made))
     first, second = alone.read("conv4/plain").astype(np.float32), among.read("conv4/plain").astype(np.float32)
     np.testing.assert_allclose(first, second[:3], rtol=2**-10, atol=1e-4 * second.max())
@@ -152,55 +112,57 @@ def test_a_clip_does_not_depend_on_the_others(made, backbone, tmp_path):
 
 def test_again(made, backbone):
     before = contents(made)
-    outcome = Extractor(made / "S", backbone, "cpu").extract(made / "video.mov")
+    outcome = Extractor(made / "S", backbone).extract(Job(made / "video.mov"))
     assert (outcome.status, outcome.clips) == ("already there", 9)
     assert contents(made) == before
 
 
 def test_another_content_of_the_same_name(made, backbone, tmp_path):
     other = write_video(tmp_path / "video.mov", 20, sound=False, seed=1)
-    extractor = Extractor(made / "S", backbone, "cpu")
+    extractor = Extractor(made / "S", backbone)
     before = contents(made)
-    message = refused(lambda: extractor.extract(other))
+    message = refused(lambda: extractor.extract(Job(other)))
     assert message.startswith(f"{other}: ")
     assert "--name" in message
     assert contents(made) == before
-    assert extractor.extract(other, name="second").clips == 1
+    assert extractor.extract(Job(other, "second")).clips == 1
     assert FeatureStore(made / "S").ids == ["second", "video"]
     assert not FeatureStore(made / "S")["second"].has_sound
-    refused(lambda: extractor.extract(made / "video.mov", name="second"))
-    refused(lambda: extractor.extract(other, name=""))
+    refused(lambda: extractor.extract(Job(made / "video.mov", "second")))
+    refused(lambda: extractor.extract(Job(other, "")))
 
 
 def test_sound_of_its_own_file(made, backbone, tmp_path):
     """Sound beside a silent video gives what the same sound inside gives."""
     silent = write_video(tmp_path / "silent.mov", 48, sound=False)
     sound = write_sound(tmp_path / "sound.wav", tone_of(6))
-    extractor = Extractor(tmp_path / "S", backbone, "cpu")
-    extractor.extract(silent, audio=sound)
+    extractor = Extractor(tmp_path / "S", backbone)
+    extractor.extract(Job(silent, audio=sound))
     found = FeatureStore(tmp_path / "S")["silent"]
     np.testing.assert_allclose(
         found.read("audio"), FeatureStore(made / "S")["video"].read("audio")[:3], rtol=1e-3, atol=0.05
     )
     assert found.attributes["audio_name"] == "sound.wav"
-    assert extractor.extract(silent, audio=sound).status == "already there"
+    assert extractor.extract(Job(silent, audio=sound)).status == "already there"
     # With other sound it is another recording.
-    assert "--name" in refused(lambda: extractor.extract(silent))
+    assert "--name" in refused(lambda: extractor.extract(Job(silent)))
 
 
 def test_sound_that_is_none(backbone, tmp_path):
     silent = write_video(tmp_path / "silent.mov", 20, sound=False)
     (tmp_path / "text.wav").write_text("la la la")
-    extractor = Extractor(tmp_path / "S", backbone, "cpu")
+    extractor = Extractor(tmp_path / "S", backbone)
     for sound in (silent, tmp_path / "text.wav", tmp_path / "none.wav"):
-        assert refused(lambda sound=sound: extractor.extract(silent, audio=sound)).startswith(f"{sound}: ")
+        assert refused(lambda sound=sound: extractor.extract(Job(silent, audio=sound))).startswith(f"{sound}: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["silent.mov", "text.wav"]
 
 
 def test_another_precision(backbone, made, tmp_path):
-    message = refused(lambda: Extractor(made / "S", backbone, "cpu", "float32"))
+    message = refused(lambda: Extractor(made / "S", backbone, Settings(precision="float32")))
     assert "float16, not float32" in message
-    Extractor(tmp_path / "S", backbone, "cpu", "float32").extract(write_video(tmp_path / "video.mov", 16))
+    Extractor(tmp_path / "S", backbone, Settings(precision="float32")).extract(
+        Job(write_video(tmp_path / "video.mov", 16))
+    )
     found = FeatureStore(tmp_path / "S")["video"].read("conv4/plain")
     assert found.dtype == np.float32
     among = FeatureStore(made / "S")["video"].read("conv4/plain")[:1]
@@ -220,9 +182,9 @@ def test_a_place_that_is_no_store(backbone, tmp_path):
     for name in ("file", "folder"):
         assert "not a feature store" in refused(lambda name=name: Extractor(tmp_path / name, backbone))
     video = write_video(tmp_path / "video.mov", 16)
-    assert "cannot be written" in refused(lambda: Extractor(tmp_path / "no" / "S", backbone).extract(video))
+    assert "cannot be written" in refused(lambda: Extractor(tmp_path / "no" / "S", backbone).extract(Job(video)))
     (tmp_path / "empty").mkdir()
-    assert Extractor(tmp_path / "empty", backbone).extract(video).clips == 1
+    assert Extractor(tmp_path / "empty", backbone).extract(Job(video)).clips == 1
 
 
 def test_what_cannot_be_used(backbone, tmp_path):
@@ -236,17 +198,17 @@ def test_what_cannot_be_used(backbone, tmp_path):
     (tmp_path / "half.avi").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     bad = ["text.mp4", "empty.mp4", "folder.mp4", "short.mov", "sound.wav", "half.avi", "none.mp4"]
     before = sorted(path.name for path in tmp_path.iterdir())
-    extractor = Extractor(tmp_path / "S", backbone, "cpu")
-    for outcome, name in zip(extractor.extract_all([tmp_path / name for name in bad]), bad, strict=True):
+    recipe = Recipe(str(tmp_path / "S"), "random:0")
+    outcomes = list(extract_all(recipe, [Job(tmp_path / name) for name in bad]))
+    for outcome, name in zip(outcomes, bad, strict=True):
         assert outcome.status == "failed"
         assert outcome.error is not None
         assert outcome.error.startswith(f"{tmp_path / name}: ")
         assert "\n" not in outcome.error
         assert "; " in outcome.error
     assert sorted(path.name for path in tmp_path.iterdir()) == before
-    outcomes = list(
-        extractor.extract_all([tmp_path / "text.mp4", tmp_path / "short.mov", whole, tmp_path / "none.mp4"])
-    )
+    some = [tmp_path / "text.mp4", tmp_path / "short.mov", whole, tmp_path / "none.mp4"]
+    outcomes = list(extract_all(recipe, [Job(video) for video in some]))
     assert [outcome.status for outcome in outcomes] == ["failed", "failed", "extracted", "failed"]
     assert FeatureStore(tmp_path / "S").ids == ["whole"]
     assert "15 frames" in str(outcomes[1].error)
@@ -298,11 +260,11 @@ CLIPS = {
 
 
 @pytest.mark.slow
-def test_every_real_file(shared_data, backbone, tmp_path):
+def test_every_real_file(shared_data, tmp_path):
     """Each is extracted with the number of clips that plain decoding gives, or refused in one line."""
     videos = [path for path in sorted((shared_data / "video").rglob("*.*")) if path.stem != "pianist"]
     assert len(videos) == 12
-    for outcome in Extractor(tmp_path / "S", backbone).extract_all(videos):
+    for outcome in extract_all(Recipe(str(tmp_path / "S"), "random:0"), [Job(video) for video in videos]):
         expected = CLIPS.get(outcome.recording)
         if outcome.error is None:
             recording = FeatureStore(tmp_path / "S")[outcome.recording]
@@ -343,9 +305,9 @@ def test_another_process_was_faster(backbone, tmp_path, made, monkeypatch):
     write = second._write
 
     def overtaken(*arguments):
-        assert first.extract(made / "video.mov").status == "extracted"
+        assert first.extract(Job(made / "video.mov")).status == "extracted"
         return write(*arguments)
 
     monkeypatch.setattr(second, "_write", overtaken)
-    outcome = second.extract(made / "video.mov")
-    assert (outcome.status, outcome.clips) == ("already there", first.extract(made / "video.mov").clips)
+    outcome = second.extract(Job(made / "video.mov"))
+    assert (outcome.status, outcome.clips) == ("already there", first.extract(Job(made / "video.mov")).clips)

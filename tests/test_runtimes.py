@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from extract.r3d34 import R3D34, initialise
-from extract.runtimes import fold_batch_norm, normalise, prepare
-from extract.weights import PREPROCESSING, Backbone
+from extract.backbones import design
+from extract.backbones.design import initialise
+from extract.backbones.r3d34 import R3D34
+from extract.runtimes import normalise, prepare
+from extract.weights import Backbone
 from store.errors import InputError
 
 
@@ -33,7 +35,7 @@ def trained_looking(shortcut: str) -> R3D34:
 @pytest.fixture(scope="module", params=[("A", "2018"), ("B", "2020")], ids=["A", "B"])
 def backbone(request) -> Backbone:
     shortcut, kind = request.param
-    return Backbone(trained_looking(shortcut), kind, "made.pth", "0" * 64)
+    return Backbone(trained_looking(shortcut), design("r3d34", kind), "made.pth", "0" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_folded_equals_plain(backbone, clips):
     preprocessing = backbone.preprocessing
     x = (clips / preprocessing.scale - np.array(preprocessing.mean)) / np.array(preprocessing.std)
     with torch.no_grad():
-        expected = backbone.network.trunk(torch.from_numpy(np.moveaxis(x, -1, 1)).float()).numpy()
+        expected = backbone.trunk(torch.from_numpy(np.moveaxis(x, -1, 1)).float()).numpy()
     assert expected.std() > 0.1
     found = runtime.run(clips)
     assert (found.shape, found.dtype) == ((2, 256, 2, 7, 7), np.float32)
@@ -58,11 +60,6 @@ def test_folded_equals_plain(backbone, clips):
     assert (runtime.name, runtime.version, runtime.device) == ("torch", torch.__version__, "cpu")
     # The network itself is as it was.
     assert all(torch.equal(value, before[name]) for name, value in backbone.network.layer2.state_dict().items())
-
-
-def test_nothing_is_left_to_normalise(backbone):
-    folded = fold_batch_norm(backbone.network)
-    assert not [module for module in folded.modules() if isinstance(module, nn.BatchNorm3d)]
 
 
 def test_a_runtime_that_computes_something_else_is_refused(backbone, clips):
@@ -77,17 +74,17 @@ def test_a_runtime_that_computes_something_else_is_refused(backbone, clips):
 def test_normalise_by_hand():
     clips = np.zeros((1, 16, 2, 2, 3), np.uint8)
     clips[0, 3, 1, 0] = (255, 100, 51)
-    x = normalise(clips, PREPROCESSING["2018"])
+    x = normalise(clips, design("r3d34", "2018").preprocessing)
     assert x.shape == (1, 3, 16, 2, 2)
     np.testing.assert_allclose(x[0, :, 3, 1, 0], [255 - 114.7748, 100 - 107.7354, 51 - 99.475], rtol=1e-6)
     np.testing.assert_allclose(x[0, :, 0, 0, 0], [-114.7748, -107.7354, -99.475], rtol=1e-6)
-    x = normalise(clips, PREPROCESSING["2020"])
+    x = normalise(clips, design("r3d34", "2020").preprocessing)
     # (1 - .4345) / .2768, (100 / 255 - .4051) / .2713, (.2 - .3775) / .2737
     np.testing.assert_allclose(x[0, :, 3, 1, 0], [2.0429913, -0.0477072, -0.6485203], rtol=1e-4)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_no_gpu():
-    backbone = Backbone(R3D34("A", 400), "2018", "made.pth", "0" * 64)
+    backbone = Backbone(R3D34("A", 400), design("r3d34", "2018"), "made.pth", "0" * 64)
     with pytest.raises(InputError, match=r"--device cuda: .*; use --device cpu"):
         prepare(backbone, "cuda")

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from search import splits
 from store.errors import InputError
+from store.timeline import clip_frames, clip_times
 
 CLIP = 0.64
 
 
 def clips(*lengths: int) -> tuple[np.ndarray, np.ndarray]:
     """Return times and recordings of clips without gaps between them."""
-    starts = np.concatenate([np.arange(length) * CLIP for length in lengths])
-    return np.column_stack([starts, starts + CLIP]), np.repeat(np.arange(len(lengths)), lengths)
+    bounds = [np.arange(length + 1) * CLIP for length in lengths]
+    times = np.concatenate([np.column_stack([each[:-1], each[1:]]) for each in bounds])
+    return times, np.repeat(np.arange(len(lengths)), lengths)
 
 
 def parts_of(split: splits.Split) -> list[np.ndarray]:
@@ -46,7 +48,7 @@ def check_gaps(split: splits.Split, times: np.ndarray, recording: np.ndarray) ->
 def test_random_gives_the_papers_shares() -> None:
     known = np.ones(1000, bool)
     known[::10] = False
-    split = splits.random(known, seed=1)
+    split = splits.random(*clips(400, 600), known, seed=1)
     check_exclusive(split, known)
     assert [len(part) for part in parts_of(split)] == [720, 90, 90]
     assert len(np.flatnonzero(np.diff(split.test) == 1)) < 30  # drawn clip by clip
@@ -54,7 +56,7 @@ def test_random_gives_the_papers_shares() -> None:
 
 def test_random_depends_on_the_seed_alone() -> None:
     known = np.ones(200, bool)
-    first, again, other = (splits.random(known, seed) for seed in (3, 3, 4))
+    first, again, other = (splits.random(*clips(200), known, seed) for seed in (3, 3, 4))
     assert all((a == b).all() for a, b in zip(parts_of(first), parts_of(again), strict=True))
     assert not np.array_equal(first.test, other.test)
 
@@ -62,7 +64,19 @@ def test_random_depends_on_the_seed_alone() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_clips_for_a_random_split(count: int) -> None:
     with pytest.raises(InputError, match="too little is annotated"):
-        splits.random(np.arange(10) < count, seed=0)
+        splits.random(*clips(10), np.arange(10) < count, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clips_that_do_not_overlap_are_drawn_one_by_one(seed: int) -> None:
+    """The first tenth of a permutation of the annotated clips validates, the second tests."""
+    known = np.random.default_rng(seed).random(500) < 0.8
+    split = splits.random(*clips(200, 300), known, seed)
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(known)).tolist()
+    tenth = round(len(drawn) / 10)
+    assert split.validation.tolist() == sorted(drawn[:tenth])
+    assert split.test.tolist() == sorted(drawn[tenth : 2 * tenth])
+    assert split.training.tolist() == sorted(drawn[2 * tenth :])
 
 
 @pytest.mark.parametrize("seconds", [0, 0.64, 5, 9])
@@ -172,3 +186,95 @@ def test_blocked_on_anything(case: tuple[np.ndarray, np.ndarray, np.ndarray, np.
         return
     check_exclusive(split, known)
     check_gaps(split, times, recording)
+
+
+STRIDES = (1, 4, 8, 16)
+
+
+def cut_recordings(frames: list[int], rate: float, stride: int, tail: str = "drop") -> tuple[np.ndarray, ...]:
+    """Return times and recordings of clips, and which frames, over all recordings, each is made of."""
+    first = np.concatenate([[0], np.cumsum(frames)])
+    index = [clip_frames(count, 16, stride, tail) for count in frames]
+    times = [clip_times(np.arange(count) / rate, count / rate, 16, stride, tail) for count in frames]
+    recording = np.repeat(np.arange(len(frames)), [len(each) for each in index])
+    return np.concatenate(times), recording, np.concatenate([f + each for f, each in zip(first, index, strict=False)])
+
+
+def check_no_frame_shared(split: splits.Split, index: np.ndarray) -> None:
+    training, validation, test = (set(index[part].ravel().tolist()) for part in parts_of(split))
+    assert len(training | validation | test) == len(training) + len(validation) + len(test)
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+@pytest.mark.parametrize("name", ["random", "blocked"])
+def test_no_frame_is_in_two_parts(name: str, stride: int) -> None:
+    times, recording, index = cut_recordings([1500, 2000], 25, stride)
+    draw = np.random.default_rng(stride)
+    known, positive = draw.random(len(times)) < 0.95, draw.random((len(times), 2)) < 0.3
+    for seed in range(5):
+        if name == "random":
+            split = splits.random(times, recording, known, seed)
+        else:
+            split = splits.blocked(times, recording, known, positive, seed)
+            check_gaps(split, times, recording)
+        check_exclusive(split, known)
+        check_no_frame_shared(split, index)
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+def test_overlapping_clips_are_drawn_together(stride: int) -> None:
+    """As many drawn pieces as there are whole clips, and as much of them kept as the overlaps allow."""
+    times, recording, _ = cut_recordings([25 * 16 * 40], 25, stride)
+    split = splits.random(times, recording, np.ones(len(times), bool), seed=0)
+    pieces = np.split(split.test, np.flatnonzero(np.diff(split.test) > 1) + 1)
+    assert {len(piece) % (16 // stride) for piece in pieces} == {0}
+    assert len(split.test) / len(times) == pytest.approx(0.1, abs=0.002)
+    assert len(split.training) / len(times) > 0.8 * 0.6
+    assert len(split.validation) / len(times) > 0.1 * 0.6
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+def test_blocks_last_as_long_whatever_the_stride(stride: int) -> None:
+    times, recording, _ = cut_recordings([15000], 25, stride)  # ten minutes: 20 blocks of 30 s
+    split = splits.blocked(times, recording, np.ones(len(times), bool), np.ones((len(times), 1), bool), seed=0)
+    for part in (split.validation, split.test):
+        lengths = [
+            times[stretch[-1], 1] - times[stretch[0], 0]
+            for stretch in np.split(part, np.flatnonzero(np.diff(part) > 1) + 1)
+        ]
+        assert min(lengths) > splits.BLOCK - 2 * splits.GAP - 4 * CLIP
+        assert max(lengths) < 2 * splits.BLOCK + 2 * CLIP
+
+
+@given(
+    frames=st.lists(st.integers(16, 1200), min_size=1, max_size=3),
+    rate=st.sampled_from([0.5, 1.0, 3.0, 7.5, 8.1, 12.0, 25.0, 29.97, 60.0]),
+    stride=st.integers(1, 16),
+    tail=st.sampled_from(["drop", "loop"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_moment_is_in_two_parts_at_any_rate(
+    frames: list[int], rate: float, stride: int, tail: str, seed: int
+) -> None:
+    """At 0.5 frames a second a clip lasts 32 s: longer than the gap, and than a block."""
+    times, recording, index = cut_recordings(frames, rate, stride, tail)
+    known = np.random.default_rng(seed).random(len(times)) < 0.9
+    positive = np.random.default_rng(seed).random((len(times), 2)) < 0.3
+    for divide in (
+        lambda: splits.random(times, recording, known, seed),
+        lambda: splits.blocked(times, recording, known, positive, seed),
+    ):
+        try:
+            split = divide()
+        except InputError:
+            continue  # too little for three parts
+        check_exclusive(split, known)
+        check_no_frame_shared(split, index)
+        held = [times[part] for part in parts_of(split)]
+        where = [recording[part] for part in parts_of(split)]
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            shared = np.minimum(held[one][:, None, 1], held[other][None, :, 1]) - np.maximum(
+                held[one][:, None, 0], held[other][None, :, 0]
+            )
+            assert (shared[where[one][:, None] == where[other][None, :]] <= 0).all()

@@ -24,10 +24,11 @@ def write(
     codec: str = "mpeg4",
     b_frames: int = 0,
     pixels: Fraction = Fraction(1),
+    rate: int = 25,
 ) -> Path:
     """Encode RGB pictures with the given timestamps."""
     with av.open(str(path), "w") as output:
-        stream = output.add_stream(codec, rate=25)
+        stream = output.add_stream(codec, rate=rate)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.time_base = stream.codec_context.time_base = time_base

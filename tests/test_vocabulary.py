@@ -83,6 +83,58 @@ def test_own_file(tmp_path):
     assert load_vocabulary(str(path)) == vocabulary
 
 
+@pytest.mark.parametrize(
+    ("superclasses", "background", "mirrored"),
+    [
+        ({}, None, (1, 0, 2, 3)),
+        ({}, "Rest", (1, 0, 2, 3, 4)),
+        ({"Wave": ("Left", "Right"), "Other": ("Nod",)}, "Rest", (0, 1, 2)),
+        ({"L": ("Left", "Nod"), "Clap": ("Clap",), "R": ("Nod", "Right")}, "Rest", (2, 1, 0, 3)),
+        ({"One": ("Nod",), "Same": ("Nod",)}, None, (0, 1)),
+    ],
+)
+def test_mirrored_classes(superclasses, background, mirrored):
+    vocabulary = Vocabulary(
+        "v",
+        ("Left", "Right", "Nod", "Clap"),
+        background,
+        superclasses,
+        {"Left": "Right", "Right": "Left"},
+    )
+    assert vocabulary.mirrored == mirrored
+    assert [vocabulary.classes[mirrored[mirrored[index]]] for index in range(len(mirrored))] == [*vocabulary.classes]
+
+
+def test_labels_of_mirrored_annotations_are_the_mirrored_labels():
+    """Flip what is annotated gesture by gesture: the classes' labels change places as `mirrored` says."""
+    vocabulary = Vocabulary(
+        "v",
+        ("Left wave", "Right wave", "Left foot", "Right foot", "Nod"),
+        "Rest",
+        {
+            "Left": ("Left wave", "Left foot"),
+            "Right": ("Right wave", "Right foot"),
+            "Wave": ("Left wave", "Right wave"),
+        },
+        {"Left wave": "Right wave", "Right wave": "Left wave", "Left foot": "Right foot", "Right foot": "Left foot"},
+    )
+
+    def labels(shown: set[str]) -> list[bool]:
+        active = [bool(shown & set(members)) for members in class_members(vocabulary).values()]
+        return [*active, not any(active)]
+
+    for number in range(2 ** len(vocabulary.gestures)):
+        shown = {gesture for bit, gesture in enumerate(vocabulary.gestures) if number >> bit & 1}
+        flipped = labels({vocabulary.mirror.get(gesture, gesture) for gesture in shown})
+        assert flipped == [labels(shown)[index] for index in vocabulary.mirrored]
+
+
+@pytest.mark.parametrize("name", ["guitar-18", "guitar-7"])
+def test_built_in_classes_are_their_own_mirror_images(name):
+    vocabulary = load_vocabulary(name)
+    assert vocabulary.mirrored == tuple(range(len(vocabulary.classes)))
+
+
 def test_canonical():
     assert canonical("  Eyes \t closed\n") == "eyes closed" == canonical("EYES CLOSED")
 
@@ -127,6 +179,14 @@ BAD = {
         "'C' becomes both",
     ),
     "mirror list": (TWO + '[mirror]\nA = ["B"]', "'mirror.A' must be given as text"),
+    "torn apart": (
+        'name = "v"\ngestures = ["A", "B", "C"]\n[superclasses]\nS = ["A", "C"]\nT = ["B"]\n[mirror]\nA = "B"',
+        "super-class 'S' would be of B, C, which no super-class is",
+    ),
+    "torn from what is in none": (
+        'name = "v"\ngestures = ["A", "B"]\n[superclasses]\nS = ["A"]\n[mirror]\nA = "B"',
+        "super-class 'S' would be of B, which no super-class is",
+    ),
     "annotated": ('name = "v"\ngestures = ["Annotated"]', "'Annotated' has a meaning of its own"),
     "predicted": ('name = "v"\ngestures = ["A [chironomy]"]', "has a meaning of its own"),
 }

@@ -1,0 +1,64 @@
+"""Small recordings made for the tests of extraction: lossless pictures of the network's size, and a tone."""
+
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+SIZE = 112  # of the network's input
+
+
+def pictures(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Moving noise in blocks, of 112 pixels, so that nothing is resized."""
+    noise = np.random.default_rng(seed).integers(0, 256, (14, 14, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    return [np.roll(noise, 2 * index, axis=1) for index in range(count)]
+
+
+def write_video(
+    path: Path,
+    count: int = 40,
+    sound: bool = True,
+    seed: int = 0,
+    rate: int = 25,
+    codec: str = "png",
+    frame: tuple[int, int] = (0, 0),
+) -> Path:
+    """Write those pictures, without loss if the codec is, with a tone of the same length.
+
+    With a frame they stand that many pixels from the left and the top of a black picture, and as far from
+    the other sides.
+    """
+    left, top = frame
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=rate)
+        stream.width, stream.height = SIZE + 2 * left, SIZE + 2 * top
+        stream.pix_fmt = "rgb24" if codec == "png" else "yuv420p"
+        tone = output.add_stream("pcm_s16le", rate=22050, layout="mono") if sound else None
+        for index, picture in enumerate(pictures(count, seed)):
+            framed = np.pad(picture, ((top, top), (left, left), (0, 0)))
+            shown = av.VideoFrame.from_ndarray(framed)
+            shown.pts, shown.time_base = index, Fraction(1, rate)
+            output.mux(stream.encode(shown))
+        output.mux(stream.encode(None))
+        if tone is not None:
+            heard = av.AudioFrame.from_ndarray(tone_of(count / rate)[None], format="s16", layout="mono")
+            heard.sample_rate, heard.pts = 22050, 0
+            output.mux(tone.encode(heard))
+            output.mux(tone.encode(None))
+    return path
+
+
+def tone_of(seconds: float) -> np.ndarray:
+    time = np.arange(round(seconds * 22050)) / 22050
+    return (12_000 * np.sin(2 * np.pi * 440 * time * (1 + time))).astype(np.int16)
+
+
+def write_sound(path: Path, samples: np.ndarray) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(22050)
+        file.writeframes(samples.tobytes())
+    return path
