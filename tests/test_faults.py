@@ -210,6 +210,63 @@ def test_another_content_under_the_id(whole, folder):
     assert kills >= 10
 
 
+# Several processes
+
+
+def test_processes_at_once(whole, folder, record_property):
+    """The same and different recordings and views, by processes that begin at any moment; somebody reads meanwhile."""
+
+    def meet(forks: Forks, worker: int) -> Counter[str]:
+        noise, counts = np.random.default_rng(worker), Counter[str]()
+        for number in range(12):
+            store = folder / f"{worker}-{number}" / "S"
+            store.parent.mkdir()
+            for steps in ([LIFE[0], LIFE[0], LIFE[1]], [LIFE[2], LIFE[3], ["add_views", "b", ["crop"]]]):
+                running = [forks.start("watch", str(store), 0.2)]
+                for place in noise.permutation(len(steps)):
+                    step, *arguments = steps[place]
+                    running.append(forks.start(step, str(store), *arguments))
+                    time.sleep(noise.choice([0, noise.uniform(0, 0.1)]))
+                looks, *_ = [done(job.wait()) for job in running]
+                counts["looks"] += looks
+                counts["processes"] += len(steps)
+            done(forks.run("finish", str(store), str(whole[-1]), []))
+        return counts
+
+    counts = total(in_parallel(meet))
+    report(record_property, "at once", counts)
+    assert counts["looks"] > 50
+
+
+def test_who_is_stopped_is_not_swept(whole, folder, record_property):
+    """A process that sleeps holds what it has; others sweep around it, and who wants the same waits for it."""
+
+    def halt(forks: Forks, worker: int) -> Counter[str]:
+        noise, counts = np.random.default_rng(worker), Counter[str]()
+        duration = timed(forks, folder / f"timed-{worker}" / "S", *LIFE[0])
+        for number in range(12):
+            store = folder / f"{worker}-{number}" / "S"
+            store.parent.mkdir()
+            sleeper = forks.start("extract", str(store), "a", 1)
+            time.sleep(noise.uniform(0, duration))
+            sleeper.signal(signal.SIGSTOP)
+            try:
+                waiting = forks.start("extract", str(store), "a", 1)
+                done(forks.run("extract", str(store), "b", 2))
+                found = done(forks.run("check", str(store)))
+                counts["asleep midway"] += "a" not in found
+            finally:
+                sleeper.signal(signal.SIGCONT)
+            done(sleeper.wait())
+            done(waiting.wait())
+            done(forks.run("finish", str(store), str(whole[2]), []))
+        return counts
+
+    counts = total(in_parallel(halt))
+    report(record_property, "stopped", counts)
+    assert counts["asleep midway"] >= 8
+
+
 # Failing disks
 
 

@@ -1,6 +1,7 @@
 """What the processes of `faults.forks` do."""
 
 import ctypes
+import time
 from typing import Any
 
 from faults.contents import arrays, check, same, view
@@ -12,7 +13,7 @@ from store.features import FeatureStore, occupied
 from store.places import place
 from store.writing import RecordingWriter
 
-__all__ = ["add_views", "check", "damage", "extract", "faulty", "finish", "flip", "same", "sweep"]
+__all__ = ["add_views", "check", "damage", "extract", "faulty", "finish", "flip", "same", "sweep", "watch"]
 BATCH = 8
 
 
@@ -38,23 +39,31 @@ def extract(store: str, recording: str, seed: int, thin: bool = False) -> int:
 
 
 def add_views(store: str, recording: str, views: list[str]) -> int:
-    """Add those views to a recording that it has not got.
+    """Add views to a recording that is there, unless they are there too.
 
     Returns the number of clips of them that were there already.
     """
-    at, done = place(store), CLIPS
-    while missing := [name for name in views if name not in FeatureStore(at)[recording].views]:
-        known = FeatureStore(at)[recording].attributes
-        values = {f"conv4/{name}": view(name, known["seed"], known["thin"]) for name in missing}
-        with RecordingWriter(at, recording, SPEC, TAIL, CLIPS, {"seed": known["seed"]}, missing) as writer:
-            if {*missing} & {*FeatureStore(at)[recording].views}:
-                continue  # another process was quicker
-            done = writer.resume(list(values))
-            for first in range(done, CLIPS, BATCH):
-                for name, rows in values.items():
-                    writer.append(name, rows[first : first + BATCH])
-            writer.commit({"runtime": "none"})
+    at = place(store)
+    known = FeatureStore(at)[recording].attributes
+    values = {f"conv4/{name}": view(name, known["seed"], known["thin"]) for name in views}
+    with RecordingWriter(at, recording, SPEC, TAIL, CLIPS, {"seed": known["seed"]}, views) as writer:
+        if {*views} <= {*FeatureStore(at)[recording].views}:
+            return CLIPS
+        done = writer.resume(list(values))
+        for first in range(done, CLIPS, BATCH):
+            for name, rows in values.items():
+                writer.append(name, rows[first : first + BATCH])
+        writer.commit({"runtime": "none"})
     return done
+
+
+def watch(store: str, seconds: float) -> int:
+    """Look at a store again and again while others write; return how often."""
+    end, looks = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        check(store)
+        looks += 1
+    return looks
 
 
 def sweep(store: str) -> None:
