@@ -119,11 +119,10 @@ def _run_extract(arguments: Arguments) -> int:
         arguments.parser.error("--name and --audio are for one video")
     if arguments.audio_offset and not arguments.audio:
         arguments.parser.error("--audio-offset goes with --audio")
-    from extract.views import check_views
-
     from extract.jobs import Job, Machine, Settings
     from extract.many import Recipe, extract_all
     from extract.regions import regions_of
+    from extract.views import check_views
 
     recipe = Recipe(
         str(arguments.store),

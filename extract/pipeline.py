@@ -110,7 +110,8 @@ class Extractor:
         status, views = self._what_to_do(found)
         if views:
             name = found.id if found else name
-            self._write(job, name, views, adding=found is not None)
+            if not self._write(job, name, views, adding=found is not None):
+                status = "already there"
             found = FeatureStore(self.store)[name]
             if self.settings.fps is None and status == "extracted":
                 self._compare_rates(found)
@@ -141,10 +142,11 @@ class Extractor:
             )
         return store[name]
 
-    def _write(self, job: Job, name: str, views: tuple[str, ...], adding: bool) -> None:
+    def _write(self, job: Job, name: str, views: tuple[str, ...], adding: bool) -> bool:
+        """Write a recording or more views of one; return False if another process has done so meanwhile."""
         info = self._probe(job)
         runtime = self.runtime.describe()
-        attributes = runtime | {"chironomy_version": importlib.metadata.version("chironomy")}
+        attributes: dict[str, Any] = runtime | {"chironomy_version": importlib.metadata.version("chironomy")}
         writer = RecordingWriter(
             self.store,
             name,
@@ -155,9 +157,8 @@ class Extractor:
             parts=views if adding else (),
         )
         with writer:
-            # Now that no other process can be at it: one may have been faster.
-            if not self._what_to_do(self._find(name, job))[1]:
-                return
+            if not self._what_to_do(self._find(name, job))[1]:  # now that no other process can be at it
+                return False
             cutter, parity = self._compute(writer, job, name, views, info, with_sound=not adding)
             attributes |= {"largest_difference": parity}
             if not adding:
@@ -168,6 +169,7 @@ class Extractor:
                 writer.put("frame_times", np.array(cutter.starts))
                 attributes |= job.source | _describe(info) | {"frames_end": cutter.end}
             writer.commit(attributes)
+        return True
 
     def _probe(self, job: Job) -> VideoInfo:
         info = probe(job.video)

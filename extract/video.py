@@ -1,7 +1,6 @@
 """The picture: what a video holds, and its frames with their times, made ready for the backbone."""
 
-import logging
-from collections import deque
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,19 +11,14 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 
-from extract.media import decode, open_media, start_of
+from extract.media import MICROSECOND, decode, open_media, start_of
 from extract.pictures import RESIZES, Picture, Shaper, displayed, orientation
 from extract.regions import Region
 from extract.sampling import check_rate, resample
+from extract.timing import timed_frames, usual_interval
 from store.errors import InputError
 
-BACK_AT_MOST = 1  # seconds that a frame's time may lie before its predecessor's and still count as a stray one
-STRAY_AT_MOST = 0.1  # of the frames
-USUAL_RATE = Fraction(25)  # frames a second, where nothing in the file says
-RECENT = 999  # frames from which the usual interval is taken
 SHORT_AT_MOST = 1  # seconds that a video may end before the length its header declares
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -160,7 +154,7 @@ def frames(
     with open_media(path) as container:
         stream = _picture_stream(path, container)
         shaper = Shaper(path, stream, size, resize, before_crop, roi)
-        shown = ((begin, end, shaper.picture(frame)) for begin, end, frame in _with_ends(path, container, stream))
+        shown = ((begin, end, shaper.picture(frame)) for begin, end, frame in _all(path, container, stream))
         for begin, end, picture in shown if rate is None else resample(shown, rate):
             yield Frame(float(begin), float(end), picture)
 
@@ -202,101 +196,38 @@ def _from_packets(path: Path) -> tuple[int, Fraction, Fraction]:
             last = max(last, stamp) if count else stamp
             count += 1
         span = (last - first) * stream.time_base
-        interval = span / (count - 1) if span else _usual_interval(stream)
+        interval = span / (count - 1) if span else usual_interval(stream)
         return count, 1 / interval, span + interval
 
 
-def _with_ends(path: Path, container: InputContainer, stream: Any) -> Iterator[tuple[Fraction, Fraction, Any]]:
-    """Yield the decoded frames with begin and end in seconds from the file's start."""
-    waiting: tuple[Fraction, Any] | None = None
-    intervals: deque[Fraction] = deque(maxlen=RECENT)
-    for time, frame in _timed(path, container, stream):
-        if waiting is not None:
-            begin, shown = waiting
-            intervals.append(time - begin)
-            yield begin, time, shown
-        waiting = time, frame
-    if waiting is None:
+def _all(path: Path, container: InputContainer, stream: Any) -> Iterator[tuple[Fraction, Fraction, Any]]:
+    """Yield all frames with their times; refuse a video that is cut off, or has none."""
+    end = None
+    for begin, end, frame in timed_frames(path, container, stream):
+        yield begin, end, frame
+    if end is None:
         raise _nothing_decodes(path)
-    begin, shown = waiting
-    end = begin + _last_duration(stream, shown, intervals)
     _require_whole(path, container, stream, end)
-    yield begin, end, shown
-
-
-def _timed(path: Path, container: InputContainer, stream: Any) -> Iterator[tuple[Fraction, Any]]:
-    """Yield the decoded frames with their times in seconds from the file's start, strictly increasing."""
-    previous: Fraction | None = None
-    count = stray = 0
-    for time, frame in _stamped(path, container, stream):
-        count += 1
-        if previous is not None and time <= previous:
-            stray += 1
-            if previous - time > BACK_AT_MOST:
-                raise _backwards(path, previous)
-            continue
-        yield time, frame
-        previous = time
-    if previous is not None and stray > STRAY_AT_MOST * count:
-        raise _backwards(path, previous)
-    if stray:
-        _log.warning("%s: %d of %d frames come with a time already past and are left out", path, stray, count)
-
-
-def _stamped(path: Path, container: InputContainer, stream: Any) -> Iterator[tuple[Fraction, Any]]:
-    """Yield the decoded frames with their times as the file gives them."""
-    start = start_of(container)
-    origin = (stream.start_time or 0) * stream.time_base - start
-    numbered = container.format.name == "avi"
-    delay = None if numbered and stream.codec_context.has_b_frames else Fraction(0)
-    end = origin
-    for frame in decode(path, container, stream):
-        # AVI only numbers its chunks: with B-frames a frame's `pts` is the number of another chunk. Its
-        # `dts` is the number of the chunk that released it: it counts the frames, a constant delay later.
-        stamp = frame.dts if numbered else frame.pts
-        if stamp is None:  # as for the frames that AVI's last chunk releases
-            time = end
-        else:
-            time = stamp * frame.time_base - start
-            delay = time - origin if delay is None else delay
-            time -= delay
-        yield time, frame
-        end = time + (_own_duration(frame) or _usual_interval(stream))
-
-
-def _backwards(path: Path, time: Fraction) -> InputError:
-    return InputError(
-        f"{path}: the times of its frames run backwards near {float(time):.2f} s; "
-        "give it new ones with: ffmpeg -i FILE NEW.mp4"
-    )
-
-
-def _own_duration(frame: Any) -> Fraction | None:
-    return frame.duration * frame.time_base if frame.duration else None
-
-
-def _usual_interval(stream: Any) -> Fraction:
-    return 1 / (stream.average_rate or USUAL_RATE)
-
-
-def _last_duration(stream: Any, frame: Any, intervals: deque[Fraction]) -> Fraction:
-    """Return for how many seconds the last frame is shown."""
-    own = _own_duration(frame)
-    if own is not None:
-        return own
-    if intervals:
-        return sorted(intervals)[len(intervals) // 2]
-    return _usual_interval(stream)
 
 
 def _require_whole(path: Path, container: InputContainer, stream: Any, end: Fraction) -> None:
     """Refuse a file that was cut off."""
-    header = _header(container, stream)
-    if header is None:
-        return
-    declared = header[2] + (stream.start_time or 0) * stream.time_base - start_of(container)
-    if declared - end > SHORT_AT_MOST:
+    declared = _declared_end(container, stream)
+    if declared is not None and declared - end > SHORT_AT_MOST:
         raise InputError(
             f"{path}: its picture ends at {float(end):.2f} s of {float(declared):.2f} s, as if cut off; "
             "copy it again, or keep what is there with: ffmpeg -i FILE NEW.mp4"
         )
+
+
+def _declared_end(container: InputContainer, stream: Any) -> Fraction | None:
+    """Return the time at which the file's header says that the picture ends."""
+    header = _header(container, stream)
+    if header is not None:
+        return header[2] + (stream.start_time or 0) * stream.time_base - start_of(container)
+    # Matroska has the length of the longest stream in its header, and of each in a tag, which may be of another day.
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))
+    if tag is None or container.duration is None:
+        return None
+    hours, minutes, seconds = map(Fraction, tag.groups())
+    return min(3600 * hours + 60 * minutes + seconds, container.duration * MICROSECOND) - start_of(container)

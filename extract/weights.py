@@ -1,6 +1,7 @@
 """Weights of a backbone: random ones for a trial, or a published file; told apart by their content."""
 
 import hashlib
+import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterator
@@ -160,7 +161,8 @@ def find_backbone(spec: Spec, store: object, weights: str | None) -> Backbone:
     folders = [cache_folder(), *([store, store.parent] if isinstance(store, Path) else [])]
     for folder in folders:
         for file in sorted(folder.glob("*")):
-            if file.suffix.lower() in _ENDINGS and file.is_file() and sha256(file) == spec.weights_sha256:
+            usable = file.suffix.lower() in _ENDINGS and file.is_file() and os.access(file, os.R_OK)
+            if usable and sha256(file) == spec.weights_sha256:
                 return _from_file(file, spec.backbone)
     raise InputError(f"{spec.weights}: weights not found ({_wanted(spec)}); give the file with --weights")
 
@@ -203,7 +205,7 @@ def _cached(folder: Path, candidates: tuple[Design, ...]) -> Path | None:
             file = folder / published.name
             if file.is_file():
                 try:
-                    published.verify(file)
+                    published.verify(require_file(file))
                 except DownloadError as error:
                     raise InputError(f"{file}: {error}; delete it and run again") from error
                 return file
@@ -252,7 +254,7 @@ def _fit(file: Path, backbone: str, read: _Reader) -> tuple[Design, nn.Module]:
         if not problems:
             return design, _fill(file, network, state)
         nearest = problems if not nearest or len(problems) < len(nearest) else nearest
-    for other in set(names()) - {backbone}:
+    for other in names():
         if not all(_differences(network, read(network)) for _, network in _skeletons(other)):
             raise InputError(f"{file}: weights of {other}, not of {backbone}; add --backbone {other}")
     raise InputError(f"{file}: not weights of {backbone} ({nearest[0]}); name another file")

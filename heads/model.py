@@ -20,7 +20,7 @@ from store.files import write_atomically
 from store.spec import Spec
 from store.vocabulary import Vocabulary
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: of r3d34, without saying so
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 _PROBE = "probe."
 

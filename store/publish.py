@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from store.arrays import METADATA
 from store.errors import InputError
-from store.files import sync_folder, sync_tree, write_atomically
+from store.files import sync_folder, sync_tree
 from store.places import Place, PlaceError, key, reaching, read_all
 from store.recording import PARTS
 
@@ -75,6 +75,8 @@ def publish_recording(folder: Path, store: Place, recording: str) -> None:
 def publish_parts(folder: Path, store: Place, recording: str, views: Sequence[str]) -> None:
     """Let views appear in a recording that is there; what a stopped run has left of them is replaced.
 
+    Those that have arrived meanwhile stay as they are.
+
     Parameters
     ----------
     folder : Path
@@ -89,16 +91,17 @@ def publish_parts(folder: Path, store: Place, recording: str, views: Sequence[st
     Raises
     ------
     TakenError
-        If the recording has one of them.
+        If from another machine one arrives this very moment.
     """
     target = store / recording
+    there = read_all(target, [f"{PARTS}/{view}/{METADATA}" for view in views])
+    views = [view for view, marker in zip(views, there, strict=True) if marker is None]
     markers = [f"{PARTS}/{view}/{METADATA}" for view in views]
     arrays = [name for view in views for name in (f"conv4/{view}", f"statistics/conv4/{view}")]
     if not isinstance(target, Path):
         chunks = [f"{name}/{file}" for name in arrays for file in _files(folder / name)]
         _upload(folder, target, [*chunks, f"{PARTS}/{METADATA}"], markers)
         return
-    _require_free(target, markers)
     for name in arrays:
         shutil.rmtree(target / name, ignore_errors=True)
         # Linked, not moved, so that a run stopped here still has them to go on with.
@@ -106,7 +109,7 @@ def publish_parts(folder: Path, store: Place, recording: str, views: Sequence[st
         sync_tree(target / name)
         sync_folder((target / name).parent)
     (target / PARTS).mkdir(exist_ok=True)
-    write_atomically(target / PARTS / METADATA, (folder / PARTS / METADATA).read_bytes())
+    (folder / PARTS / METADATA).replace(target / PARTS / METADATA)
     sync_folder(target)
     for view in views:
         shutil.rmtree(target / PARTS / view, ignore_errors=True)
@@ -160,7 +163,7 @@ def _mark(source: Path, target: "UPath", marker: str) -> None:
         raise TakenError(target)
 
 
-def _require_free(target: Place, markers: Sequence[str]) -> None:
+def _require_free(target: "UPath", markers: Sequence[str]) -> None:
     if any(content is not None for content in read_all(target, markers)):
         raise TakenError(target)
 

@@ -144,7 +144,7 @@ def test_a_mostly_damaged_file_is_refused(tmp_path):
     assert "damaged" in refusal(all_frames, video)
 
 
-@pytest.mark.parametrize("name", ["cut.mp4", "cut.avi"])
+@pytest.mark.parametrize("name", ["cut.mp4", "cut.avi", "cut.mkv"])
 def test_a_file_that_was_cut_off_is_refused(tmp_path, name):
     video = write_video(
         tmp_path / name, count=100, container_options={"movflags": "faststart"} if "mp4" in name else None

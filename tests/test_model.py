@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from synthetic import SPEC, VOCABULARY, planted, tail
 
-from heads.model import GestureModel, Head, check_destination, load_model
+from heads.model import FORMAT_VERSION, GestureModel, Head, check_destination, load_model
 from heads.network import Architecture, GestureNetwork
 from heads.probe import LinearProbe
 from store.errors import InputError
@@ -75,6 +75,7 @@ def test_the_description_is_in_plain_words(saved: Path) -> None:
 def test_a_model_from_before_there_were_other_backbones(copy: Path) -> None:
     described = json.loads((copy / "model.json").read_text())
     del described["architecture"]["backbone"]
+    described["format_version"] = 1
     (copy / "model.json").write_text(json.dumps(described))
     clips, _ = planted(clips=20)
     assert np.array_equal(load_model(copy).head.predict(clips), make_model().head.predict(clips))
@@ -183,7 +184,7 @@ DAMAGES = {
     "other widths": lambda folder: rewrite(folder, lambda described: described["architecture"].update(widths=[1])),
     "a vocabulary of nothing": lambda folder: rewrite(folder, lambda described: described.update(vocabulary=[])),
     "no spec": lambda folder: rewrite(folder, lambda described: described.update(spec=None)),
-    "newer": lambda folder: rewrite(folder, lambda described: described.update(format_version=2)),
+    "newer": lambda folder: rewrite(folder, lambda described: described.update(format_version=FORMAT_VERSION + 1)),
     "a version in words": lambda folder: rewrite(folder, lambda described: described.update(format_version="new")),
 }
 

@@ -34,7 +34,7 @@ def reference(backbone: Backbone, frames: np.ndarray) -> np.ndarray:
     """conv4 of clips (clips, 16, 112, 112, 3) by the plain network; the preprocessing of 2018."""
     x = frames.astype(np.float32) - np.array([114.7748, 107.7354, 99.4750], np.float32)
     with torch.no_grad():
-        return backbone.network.trunk(torch.from_numpy(np.moveaxis(x, -1, 1))).numpy()
+        return backbone.trunk(torch.from_numpy(np.moveaxis(x, -1, 1))).numpy()
 
 
 def contents(folder: Path) -> dict[str, int]:
@@ -288,7 +288,7 @@ def test_asked_to_stop(shared_data, tmp_path, asked_by):
     video = shared_data / "video" / "dancer.avi"
     command = [sys.executable, "-m", "chironomy", "extract", str(video), "--store", str(store), "--weights", "random:0"]
     running = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while running.poll() is None and not list(tmp_path.glob("S.partial/*/recording/conv4/plain/c/0")):
+    while running.poll() is None and not list(tmp_path.glob("S.partial/**/conv4/plain/c/0")):
         time.sleep(0.05)
     running.send_signal(asked_by)
     out, error = running.communicate(timeout=60)
@@ -296,7 +296,9 @@ def test_asked_to_stop(shared_data, tmp_path, asked_by):
     assert out == ""
     assert error.startswith("chironomy: stopped")
     assert error.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["S.partial"], "nothing in the store, and all to go on with"
+    assert subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["S"]
 
 
 def test_another_process_was_faster(backbone, tmp_path, made, monkeypatch):
@@ -304,9 +306,9 @@ def test_another_process_was_faster(backbone, tmp_path, made, monkeypatch):
     first, second = (Extractor(tmp_path / "S", backbone) for _ in range(2))
     write = second._write
 
-    def overtaken(*arguments):
+    def overtaken(*arguments, **named):
         assert first.extract(Job(made / "video.mov")).status == "extracted"
-        return write(*arguments)
+        return write(*arguments, **named)
 
     monkeypatch.setattr(second, "_write", overtaken)
     outcome = second.extract(Job(made / "video.mov"))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from extract import video
+from extract import timing, video
 from extract.video import frames, probe
 from store.errors import InputError
 
@@ -111,20 +111,20 @@ def test_avi_is_timed_by_order(tmp_path, codec, b_frames):
 
 def test_last_frame_of_no_duration_lasts_the_median_interval(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mp4", greys(4), [0, 40, 80, 200], Fraction(1, 1000))
-    monkeypatch.setattr(video, "_own_duration", lambda frame: None)
+    monkeypatch.setattr(timing, "_own_duration", lambda frame: None)
     assert list(frames(path))[-1].end == 0.24
 
 
 def restamped(monkeypatch, stamps: Sequence[int]) -> None:
     """Give the frames that are decoded other timestamps, as numbers of 1/25 s."""
-    decode = video.decode
+    decode = timing.decode
 
     def changed(path, container, stream):
         for frame, stamp in zip(decode(path, container, stream), stamps, strict=False):
             frame.pts, frame.duration, frame.time_base = stamp, 1, Fraction(1, 25)
             yield frame
 
-    monkeypatch.setattr(video, "decode", changed)
+    monkeypatch.setattr(timing, "decode", changed)
 
 
 def test_a_stray_time_is_left_out(tmp_path, monkeypatch, caplog):
@@ -247,8 +247,8 @@ def test_unknown_resize_is_a_mistake_of_the_caller(tmp_path):
 def test_frames_are_decoded_as_they_are_asked_for(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mp4", greys(300))
     decoded = []
-    decode = video.decode
-    monkeypatch.setattr(video, "decode", lambda *given: (decoded.append(1) or frame for frame in decode(*given)))
+    decode = timing.decode
+    monkeypatch.setattr(timing, "decode", lambda *given: (decoded.append(1) or frame for frame in decode(*given)))
     found = frames(path)
     next(found)
     assert len(decoded) == 2

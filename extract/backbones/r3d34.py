@@ -50,6 +50,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, C_in, T, H, W) to (N, C, T/stride, H/stride, W/stride)."""
         y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        # The shortcut last, as in the authors' code: the layers of an exported file come in this order.
         return functional.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 

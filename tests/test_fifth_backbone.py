@@ -1,0 +1,131 @@
+"""A further backbone is one further module: nothing else knows any of them by name."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from moving import annotate, write_video
+from torch.nn import functional
+
+from extract import backbones
+from extract.pipeline import Extractor
+from extract.weights import load_backbone
+from heads.clips import load_clips
+from heads.labelling import label
+from heads.model import load_model
+from heads.training import Settings
+from search import runs
+from store.errors import InputError
+from store.features import FeatureStore
+
+MODULE = """
+from torch import nn
+from extract.backbones.design import Design, Preprocessing
+from extract.download import Published
+
+
+def block(channels_in, channels):
+    convolution = nn.Conv3d(channels_in, channels, kernel_size=3, stride=2, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm3d(channels), nn.ReLU())
+
+
+class Tiny(nn.Module):
+    def __init__(self, outputs):
+        super().__init__()
+        self.low, self.middle, self.high = block(3, 8), block(8, 12), block(12, 20)
+        self.pool = nn.AdaptiveMaxPool3d(1)
+        self.last_linear = nn.Linear(20, outputs)
+
+    def forward(self, x):
+        return self.last_linear(self.pool(self.high(self.middle(self.low(x)))).flatten(1))
+
+
+DESIGNS = (
+    Design(
+        name="tiny",
+        kind="made-up",
+        build=Tiny,
+        outputs=(30,),
+        trunk=("low", "middle"),
+        conv5=("high", "pool"),
+        fc="last_linear",
+        feature_shape=(12, 4, 12, 12),
+        preprocessing=Preprocessing((0.5, 0.4, 0.3), (0.2, 0.2, 0.2), 255.0, size=48),
+        published=(Published("tiny.pth", "http://127.0.0.1:9/tiny.pth", "00112233"),),
+    ),
+)
+"""
+
+
+@pytest.fixture(autouse=True)
+def tiny(tmp_path: Path, monkeypatch) -> Iterator[None]:
+    folder = tmp_path / "family"
+    folder.mkdir()
+    (folder / "tiny_family.py").write_text(MODULE)
+    monkeypatch.setattr(backbones, "__path__", [*backbones.__path__, str(folder)])
+    monkeypatch.setenv("CHIRONOMY_CACHE", str(tmp_path / "cache"))
+    backbones._by_name.cache_clear()
+    yield
+    backbones._by_name.cache_clear()
+
+
+def test_it_is_known_by_its_name(tmp_path: Path) -> None:
+    assert backbones.names() == ("mc3_18", "r2plus1d_18", "r3d34", "r3d_18", "tiny")
+    for weights in ("auto", str(tmp_path / "none.pth")):
+        with pytest.raises(InputError, match=r"tiny\.pth|no such file"):
+            load_backbone(weights, "tiny")
+    random = load_backbone("random:1", "tiny")
+    torch.save(random.network.state_dict(), tmp_path / "tiny.pth")
+    loaded = load_backbone(str(tmp_path / "tiny.pth"), "tiny")
+    assert loaded.kind == "made-up"
+    assert torch.equal(loaded.network.last_linear.weight, random.network.last_linear.weight)
+    with pytest.raises(InputError, match="weights of tiny, not of r3d34; add --backbone tiny"):
+        load_backbone(str(tmp_path / "tiny.pth"))
+
+
+@pytest.mark.parametrize("tune", ["conv5", "fc"])
+def test_from_a_video_to_labels(tmp_path: Path, tune: str) -> None:
+    backbone, store, out = load_backbone("random:0", "tiny"), tmp_path / "S", tmp_path / "model"
+    Extractor(store, backbone, "cpu").extract(write_video(tmp_path / "long.mov", 40))
+    recording = FeatureStore(store)["long"]
+    assert recording.read("conv4/plain").shape == (40, 12, 4, 12, 12)
+    assert FeatureStore(store).spec.preprocessing["size"] == 48
+    annotated, vocabulary = annotate(tmp_path / "long.csv", 40)
+    settings = Settings(epochs=15, batch=8, tune=tune, learning_rate=1e-3)
+    result = runs.train(store, [annotated], vocabulary, out, system="sm", split="random", settings=settings)
+    assert result["architecture"]["backbone"] == "tiny"
+    # It has learned what moves: with an untrained trunk, and above what knows nothing of the picture.
+    losses = [epoch["loss"] for epoch in result["training"]["history"]]
+    assert losses[-1] < 0.5 * losses[0]
+
+    model = load_model(out)
+    clips = load_clips([recording])
+    tail = model.head.predictor.weights()
+    assert {name.split(".")[0] for name in tail} == {"high", "fc", "classifier"}
+    # Only what learns has its batch norm's statistics taken anew, from the activations that it learns from.
+    assert tail["high.1.running_mean"].any() == (tune == "conv5")
+    probability = model.head.predict(clips)
+    by_hand = head_by_hand(tail, clips.standardised(np.arange(40)))
+    np.testing.assert_allclose(probability, by_hand, rtol=1e-4, atol=1e-5)
+
+    found = label(write_video(tmp_path / "short.mov", 4), out, tmp_path / "short.csv", device="cpu")
+    assert found["clips"] == 4
+    assert not model.spec.differences(backbone.spec("float16", 16, 16, model.spec.audio))
+    assert model.spec.differences(replace(model.spec, backbone="r3d34"))
+
+
+def head_by_hand(weights: dict[str, np.ndarray], x: torch.Tensor) -> np.ndarray:
+    value = {name: torch.tensor(array) for name, array in weights.items()}
+    x = functional.conv3d(x, value["high.0.weight"], stride=2, padding=1)
+    norm = (value[f"high.1.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+    x = functional.relu(functional.batch_norm(x, *norm)).amax(dim=(2, 3, 4))
+    x = functional.linear(x, value["fc.weight"], value["fc.bias"])
+    for layer in (0, 3, 6):
+        x = functional.relu(
+            functional.linear(x, value[f"classifier.{layer}.weight"], value[f"classifier.{layer}.bias"])
+        )
+    x = functional.linear(x, value["classifier.9.weight"], value["classifier.9.bias"])
+    return torch.sigmoid(x).numpy()
