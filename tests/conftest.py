@@ -4,6 +4,15 @@ from pathlib import Path
 
 import pytest
 
+ELAN_SAMPLES = (
+    "childproject.eaf",
+    "gesture-vocabularies.eaf",
+    "golden.eaf",
+    "sample_2.8.eaf",
+    "tla-example.eaf",
+    "turkish-v2.6.eaf",
+)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -11,6 +20,23 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared recordings are not on this machine")
     return folder
+
+
+@pytest.fixture(params=ELAN_SAMPLES)
+def elan_sample(request, shared_data) -> Path:
+    """Each of the real ELAN files in turn."""
+    return shared_data / "elan" / request.param
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Two threads that wait for each other are far slower than one where tests share the cores."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

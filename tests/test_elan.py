@@ -27,15 +27,6 @@ from store.annotations import (
 )
 from store.errors import InputError
 
-SAMPLES = (
-    "childproject.eaf",
-    "gesture-vocabularies.eaf",
-    "golden.eaf",
-    "sample_2.8.eaf",
-    "tla-example.eaf",
-    "turkish-v2.6.eaf",
-)
-
 PREDICTIONS = [
     Interval(1.0, 2.5, "Nodding [chironomy]", "Nodding", 0.9),
     Interval(0.2, 0.84, "Nodding [chironomy]", "Nodding", 0.6),
@@ -109,11 +100,9 @@ def test_golden_export(shared_data):
     assert golden.tiers == ("General_Comments", "annot_gesture_right")
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_sample_reads(shared_data, name):
-    path = shared_data / "elan" / name
-    root = etree.parse(str(path))
-    file = read(path)
+def test_sample_reads(elan_sample):
+    root = etree.parse(str(elan_sample))
+    file = read(elan_sample)
     assert list(file.tiers) == root.xpath("//TIER/@TIER_ID")
     assert len(file.intervals) == root.xpath("count(//ANNOTATION)")
     assert sorted(each.value for each in file.intervals) == sorted(
@@ -179,18 +168,16 @@ def test_time_origin(shared_data):
 # Editing
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_saved_unchanged_is_identical(shared_data, tmp_path, name):
-    path, out = shared_data / "elan" / name, tmp_path / name
+def test_saved_unchanged_is_identical(elan_sample, tmp_path):
+    path, out = elan_sample, tmp_path / elan_sample.name
     EafDocument.open(path).save(out)
     assert out.read_bytes() == path.read_bytes()
     convert(path, tmp_path / "converted.eaf")
     assert (tmp_path / "converted.eaf").read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_labelling_leaves_everything_in_place(shared_data, schemas, tmp_path, name):
-    path, out = shared_data / "elan" / name, tmp_path / name
+def test_labelling_leaves_everything_in_place(elan_sample, schemas, tmp_path):
+    path, out = elan_sample, tmp_path / elan_sample.name
     original = etree.parse(str(path))
     document = EafDocument.open(path)
     document.link_media(media_for(tmp_path / "performance.mp4", out))
@@ -234,10 +221,9 @@ def test_labelling_leaves_everything_in_place(shared_data, schemas, tmp_path, na
     assert stripped[0] == stripped[1]
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_layout_survives_labelling_and_removal(shared_data, tmp_path, name):
+def test_layout_survives_labelling_and_removal(elan_sample, tmp_path):
     """What is added and removed again leaves not even white space, but for the type and the account."""
-    path, out = shared_data / "elan" / name, tmp_path / name
+    path, out = elan_sample, tmp_path / elan_sample.name
     document = EafDocument.open(path)
     document.replace_predicted([*PREDICTIONS, Interval(1e6, 1e6 + 1, "Freeze [chironomy]")], "chironomy")
     document.save(out)
@@ -552,10 +538,9 @@ def test_control_characters_do_not_break_the_file(tmp_path):
     assert read(tmp_path / "a.eaf").intervals == (Interval(0, 1, "a\ufffdb", "c\ufffdd\ufffd"),)
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_sample_to_text_and_back(shared_data, tmp_path, name):
+def test_sample_to_text_and_back(elan_sample, tmp_path):
     """What ELAN holds is not changed by a way through text, but for its white space."""
-    source = read(shared_data / "elan" / name)
+    source = read(elan_sample)
     for ending in (".csv", ".txt"):
         convert(source.path, tmp_path / f"a{ending}")
         convert(tmp_path / f"a{ending}", tmp_path / "b.eaf")

@@ -15,14 +15,6 @@ from store.errors import InputError
 from store.predicted import base_for, write_predicted
 
 GESTURES = ("nod", "freeze")
-SAMPLES = (
-    "childproject.eaf",
-    "gesture-vocabularies.eaf",
-    "golden.eaf",
-    "sample_2.8.eaf",
-    "tla-example.eaf",
-    "turkish-v2.6.eaf",
-)
 
 
 def predicted(begin: float, end: float, gesture: str = "nod", confidence: float | None = 0.75) -> Interval:
@@ -55,9 +47,8 @@ def elements(path: Path, without: str = "[chironomy]") -> set[bytes]:
     return found
 
 
-@pytest.mark.parametrize("sample", SAMPLES)
-def test_everything_in_an_elan_file_stays(sample: str, shared_data: Path, tmp_path: Path) -> None:
-    source = shared_data / "elan" / sample
+def test_everything_in_an_elan_file_stays(elan_sample: Path, tmp_path: Path) -> None:
+    source = elan_sample
     out = tmp_path / "video.eaf"
     shutil.copy(source, out)
     out.chmod(0o644)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import precision_recall_fscore_support
 
 from heads.clips import load_clips
@@ -19,7 +18,7 @@ from store.annotations import Interval, read, write
 from store.errors import InputError
 from store.features import FeatureStore
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 CLASSES = ("BEAT", "REP")
 QUICK = Settings(epochs=2)
@@ -31,15 +30,6 @@ COMBINATIONS = [
     ("sm+bb+ts", "blocked", "fc"),
     ("sm+bb+ts", "random", "conv5"),
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Two threads that wait for each other are far slower than one where tests share the cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

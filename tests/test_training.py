@@ -14,6 +14,8 @@ from heads.network import Architecture
 from heads.training import SYSTEMS, Settings, predict_network, train_network
 from search.thresholds import best_f1
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ARCHITECTURE = Architecture(classes=3, widths=(32, 32, 32))
 TRAINING, VALIDATION, TEST = np.arange(0, 96), np.arange(96, 128), np.arange(128, 160)
 QUICK = Settings(epochs=2, batch=16, seed=1)
@@ -40,15 +42,6 @@ def train(settings: Settings, system: str = "sm+bb+ts", score=tuned_score):
     )
     assert len(steps) == len(trained.history)
     return trained
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Two threads that wait for each other are far slower than one where tests share the cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.slow

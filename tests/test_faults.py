@@ -1,0 +1,380 @@
+"""The store under attack: kills, power cuts, failing disks, flipped bits, several processes at once.
+
+Whatever happens, a recording reads as it was written, or is not there, or is refused by name; and once the same
+commands have run to their end, the store is the one that an uninterrupted run makes, byte for byte.
+"""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from faults.forks import Forks, Outcome
+from faults.power import cut
+from small_store import CLIPS
+
+pytestmark = pytest.mark.slow
+
+WORKERS = 2
+
+
+class Mode(IntEnum):
+    """How calls fail from the n-th on, as in shim.c."""
+
+    ONCE = 0
+    ALL = 1
+    FULL = 2  # all that need space on the disk; removing goes on
+    SHORT = 3  # a write takes half of what it is given
+    SHORT_THEN_FULL = 4
+    KILL = 5
+
+
+@pytest.fixture
+def folder(tmp_path) -> Iterator[Path]:
+    """A folder in memory where there is such a thing: thousands of syncs take their time on a disk."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="chironomy-") as made:
+        yield Path(made)
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory) -> Path:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler on this machine")
+    library = tmp_path_factory.mktemp("shim") / "shim.so"
+    source = Path(__file__).parent / "faults" / "shim.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl", "-lpthread"], check=True)
+    return library
+
+
+def in_parallel(work: Callable[[Forks, int], Any], preload: Path | None = None) -> list[Any]:
+    """Call `work` once for each worker, with processes of its own and its number; return what each returns."""
+
+    def one(number: int) -> Any:
+        with Forks(preload) as forks:
+            return work(forks, number)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(one, range(WORKERS)))
+
+
+def done(outcome: Outcome) -> Any:
+    """Return what a job returned that had no reason to fail."""
+    assert outcome.status == 0, outcome
+    assert not outcome.crashed, outcome.crashed
+    assert not outcome.refused, outcome.refused
+    return outcome.value
+
+
+# A life is what a store goes through: steps in order, each a job of faults.jobs and what it is given besides the store.
+LIFE = [
+    ["extract", "a", 1],
+    ["extract", "b", 2],
+    ["add_views", "a", ["flip"]],
+    ["add_views", "b", ["flip", "crop"]],
+]
+THIN_LIFE = [["extract", "a", 1, True], ["extract", "b", 2, True], ["add_views", "a", ["flip"]]]
+WHOLE = [{"a": ["plain"]}, {"a": ["plain"], "b": ["plain"]}, {"a": ["plain", "flip"], "b": ["plain"]}]
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks() as running:
+        yield running
+
+
+def lived(forks: Forks, folder: Path, life: list[list[Any]]) -> list[Path]:
+    """Return the store after none, one, two ... steps of a life without faults; the first does not exist."""
+    stores = [folder / "0" / "S"]
+    for number, (step, *arguments) in enumerate(life, 1):
+        store = folder / str(number) / "S"
+        if stores[-1].exists():
+            shutil.copytree(stores[-1], store)
+        else:
+            store.parent.mkdir(parents=True)
+        done(forks.run(step, str(store), *arguments))
+        stores.append(store)
+    done(forks.run("check", str(stores[-1])))
+    return stores
+
+
+@pytest.fixture(scope="module")
+def whole(forks, tmp_path_factory) -> list[Path]:
+    return lived(forks, tmp_path_factory.mktemp("whole"), LIFE)
+
+
+@pytest.fixture(scope="module")
+def thin(forks, tmp_path_factory) -> list[Path]:
+    return lived(forks, tmp_path_factory.mktemp("thin"), THIN_LIFE)
+
+
+def report(record_property: Callable[[str, object], None], what: str, counts: Counter[str]) -> None:
+    line = ", ".join(f"{number} {name}" for name, number in counts.items())
+    record_property(what, line)
+    print(f"\n{what}: {line}; none read wrong")
+
+
+def total(counts: list[Counter[str]]) -> Counter[str]:
+    return sum(counts, Counter())
+
+
+def test_kills(whole, folder, record_property):
+    """Lives are lived to their end though every step is killed again and again, at any moment of it.
+
+    Now and then two processes are at the same step, and one of them is killed.
+    """
+
+    def kill(forks: Forks, worker: int) -> Counter[str]:
+        noise, counts = np.random.default_rng(worker), Counter[str]()
+        durations = [timed(forks, folder / f"timed-{worker}" / "S", *step) for step in LIFE]
+        while counts["kills"] < 110:
+            store = folder / f"{worker}-{counts['stores']}" / "S"
+            store.parent.mkdir()
+            for (step, *arguments), duration in zip(LIFE, durations, strict=True):
+                job = [step, str(store), *arguments]
+                while not survived(forks, job, noise.uniform(0, duration), counts):
+                    done(forks.run("check", str(store)))
+                    if noise.random() < 0.2:
+                        pair(forks, job, noise.uniform(0, duration), counts)
+            done(forks.run("finish", str(store), str(whole[-1]), []))
+            counts["stores"] += 1
+        return counts
+
+    counts = total(in_parallel(kill))
+    report(record_property, "kills", counts)
+    assert counts["kills"] >= 200
+    assert counts["resumed"] >= 10
+
+
+def timed(forks: Forks, store: Path, step: str, *arguments: Any) -> float:
+    store.parent.mkdir(exist_ok=True)
+    began = time.monotonic()
+    done(forks.run(step, str(store), *arguments))
+    return time.monotonic() - began
+
+
+def survived(forks: Forks, job: list[Any], moment: float, counts: Counter[str]) -> bool:
+    """Kill a job at a moment; return whether it was done by then."""
+    running = forks.start(*job)
+    time.sleep(moment)
+    running.signal(signal.SIGKILL)
+    outcome = running.wait()
+    if outcome.killed:
+        counts["kills"] += 1
+        return False
+    counts["resumed"] += 0 < done(outcome) < CLIPS
+    return True
+
+
+def pair(forks: Forks, job: list[Any], moment: float, counts: Counter[str]) -> None:
+    """Start two at once at the same thing, and kill one; the other does it."""
+    first, second = forks.start(*job), forks.start(*job)
+    time.sleep(moment)
+    first.signal(signal.SIGKILL)
+    counts["kills"] += first.wait().killed
+    counts["pairs"] += 1
+    done(second.wait())
+
+
+def test_another_content_under_the_id(whole, folder):
+    """What was left by a killed run is not gone on with for another recording of that name."""
+    noise, kills = np.random.default_rng(0), 0
+    with Forks() as forks:
+        duration = timed(forks, folder / "timed" / "S", "extract", "a", 9)
+        for attempt in range(20):
+            store = folder / str(attempt) / "S"
+            store.parent.mkdir()
+            running = forks.start("extract", str(store), "a", 9)
+            time.sleep(noise.uniform(0.3, 0.9) * duration)
+            running.signal(signal.SIGKILL)
+            if running.wait().status == 0:
+                continue
+            kills += 1
+            assert done(forks.run("extract", str(store), "a", 1)) == 0
+            done(forks.run("same", str(store), str(whole[1])))
+    assert kills >= 10
+
+
+# Several processes
+
+
+def test_processes_at_once(whole, folder, record_property):
+    """The same and different recordings and views, by processes that begin at any moment; somebody reads meanwhile."""
+
+    def meet(forks: Forks, worker: int) -> Counter[str]:
+        noise, counts = np.random.default_rng(worker), Counter[str]()
+        for number in range(12):
+            store = folder / f"{worker}-{number}" / "S"
+            store.parent.mkdir()
+            for steps in ([LIFE[0], LIFE[0], LIFE[1]], [LIFE[2], LIFE[3], ["add_views", "b", ["crop"]]]):
+                running = [forks.start("watch", str(store), 0.2)]
+                for place in noise.permutation(len(steps)):
+                    step, *arguments = steps[place]
+                    running.append(forks.start(step, str(store), *arguments))
+                    time.sleep(noise.choice([0, noise.uniform(0, 0.1)]))
+                looks, *_ = [done(job.wait()) for job in running]
+                counts["looks"] += looks
+                counts["processes"] += len(steps)
+            done(forks.run("finish", str(store), str(whole[-1]), []))
+        return counts
+
+    counts = total(in_parallel(meet))
+    report(record_property, "at once", counts)
+    assert counts["looks"] > 50
+
+
+def test_who_is_stopped_is_not_swept(whole, folder, record_property):
+    """A process that sleeps holds what it has; others sweep around it, and who wants the same waits for it."""
+
+    def halt(forks: Forks, worker: int) -> Counter[str]:
+        noise, counts = np.random.default_rng(worker), Counter[str]()
+        duration = timed(forks, folder / f"timed-{worker}" / "S", *LIFE[0])
+        for number in range(12):
+            store = folder / f"{worker}-{number}" / "S"
+            store.parent.mkdir()
+            sleeper = forks.start("extract", str(store), "a", 1)
+            time.sleep(noise.uniform(0, duration))
+            sleeper.signal(signal.SIGSTOP)
+            try:
+                waiting = forks.start("extract", str(store), "a", 1)
+                done(forks.run("extract", str(store), "b", 2))
+                found = done(forks.run("check", str(store)))
+                counts["asleep midway"] += "a" not in found
+            finally:
+                sleeper.signal(signal.SIGCONT)
+            done(sleeper.wait())
+            done(waiting.wait())
+            done(forks.run("finish", str(store), str(whole[2]), []))
+        return counts
+
+    counts = total(in_parallel(halt))
+    report(record_property, "stopped", counts)
+    assert counts["asleep midway"] >= 8
+
+
+# Failing disks
+
+
+# Every call in turn, unless in steps: what fails, how, and for which step of the life.
+FAILURES = [
+    (0, Mode.FULL, errno.ENOSPC, 1),
+    (0, Mode.ONCE, errno.EIO, 1),
+    (0, Mode.SHORT_THEN_FULL, errno.ENOSPC, 1),
+    (0, Mode.SHORT, 0, 1),
+    (1, Mode.ALL, errno.EIO, 3),
+    (1, Mode.ONCE, errno.ENOSPC, 3),
+    (2, Mode.FULL, errno.ENOSPC, 1),
+    (2, Mode.ONCE, errno.EIO, 1),
+    (2, Mode.ALL, errno.EIO, 3),
+]
+
+
+@pytest.mark.parametrize(("step", "mode", "number", "every"), FAILURES)
+def test_every_write_fails_in_turn(thin, shim, folder, record_property, step, mode, number, every):
+    name, *arguments = THIN_LIFE[step]
+
+    def fail(forks: Forks, worker: int) -> Counter[str]:
+        counts, until = Counter[str](), 1 + worker * every
+        while True:
+            store = begun(thin[step], folder / str(until))
+            fault = [str(store.parent), until, number, mode, ""]
+            value = done(forks.run("faulty", *fault, name, str(store), *arguments))
+            if not value["struck"]:
+                return counts
+            found = done(forks.run("finish", str(store), str(thin[step + 1]), [THIN_LIFE[step]]))
+            if value["refused"] is None:  # nothing failed but a removal, or one that could be done without
+                assert mode == Mode.SHORT or "/S.partial" in value["struck"], value
+                assert found == WHOLE[step], value
+            else:
+                assert value["refused"].startswith(f"{store}"), value
+                assert "\n" not in value["refused"], value
+                assert mode != Mode.SHORT, value
+            counts["faults"] += 1
+            counts["refused"] += value["refused"] is not None
+            shutil.rmtree(store.parent)
+            until += WORKERS * every
+
+    counts = total(in_parallel(fail, shim))
+    report(record_property, f"{name}, {errno.errorcode.get(number, '')} {mode.name.lower()}", counts)
+    assert counts["faults"] > 20
+
+
+def begun(store: Path, folder: Path) -> Path:
+    """Return a copy of a store, or where it will be, in a folder of its own."""
+    folder.mkdir()
+    if store.exists():
+        shutil.copytree(store, folder / "S")
+    return folder / "S"
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_stopped_before_each_change(thin, shim, folder, record_property, step):
+    """Before each change on the disk in turn the process is killed, or the power is cut: then what is not durable is lost."""
+    name, *arguments = THIN_LIFE[step]
+
+    def stop(forks: Forks, worker: int) -> Counter[str]:
+        counts, until, noise = Counter[str](), 1 + worker, np.random.default_rng(worker)
+        while True:
+            store = begun(thin[step], folder / str(until))
+            log = folder / f"log-{until}"
+            fault = [str(store.parent), until, 0, Mode.KILL, str(log)]
+            outcome = forks.run("faulty", *fault, name, str(store), *arguments)
+            if not outcome.killed:
+                done(outcome)
+                cut(store.parent, log, None)  # what has come to its end is durable
+                assert done(forks.run("check", str(store))) == WHOLE[step]
+                return counts
+            power = bool(noise.integers(2))
+            if power:
+                cut(store.parent, log, noise)
+            done(forks.run("finish", str(store), str(thin[step + 1]), [THIN_LIFE[step]]))
+            counts["power cuts" if power else "kills"] += 1
+            shutil.rmtree(store.parent)
+            until += WORKERS
+
+    counts = total(in_parallel(stop, shim))
+    report(record_property, f"{name}, call by call", counts)
+    assert min(counts["power cuts"], counts["kills"]) > 50
+
+
+# Damage
+
+
+def test_flips(thin, folder, record_property):
+    """Every file of a store: any flipped bit is found and named, or changes no value."""
+
+    def flip(forks: Forks, worker: int) -> Counter[str]:
+        store = begun(thin[-1], folder / str(worker))
+        return Counter(done(forks.run("flip", str(store), worker, WORKERS)))
+
+    counts = total(in_parallel(flip))
+    report(record_property, "flips", counts)
+    assert counts["flips"] >= 1000
+    assert counts["found"] > 0.9 * counts["flips"]
+
+
+def test_damaged_files(thin, folder, record_property):
+    """Files cut short, filled with zeros, lost, or put in another's place: found and named."""
+
+    def damage(forks: Forks, worker: int) -> Counter[str]:
+        store = begun(thin[-1], folder / str(worker))
+        return Counter(done(forks.run("damage", str(store), worker, WORKERS)))
+
+    counts = total(in_parallel(damage))
+    report(record_property, "damaged files", counts)
+    assert all(counts[kind] > 20 for kind in ("emptied", "halved", "one byte short", "zeroed", "lost", "swapped"))
