@@ -74,7 +74,7 @@ def reference(backbone: Backbone, frames: np.ndarray) -> np.ndarray:
     """conv4 of clips (clips, 16, 112, 112, 3) by the plain network; the preprocessing of 2018."""
     x = frames.astype(np.float32) - np.array([114.7748, 107.7354, 99.4750], np.float32)
     with torch.no_grad():
-        return backbone.network.trunk(torch.from_numpy(np.moveaxis(x, -1, 1))).numpy()
+        return backbone.trunk(torch.from_numpy(np.moveaxis(x, -1, 1))).numpy()
 
 
 def contents(folder: Path) -> dict[str, int]:
