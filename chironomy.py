@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -84,7 +85,7 @@ def _extract(commands: Any) -> None:
     _add_source(source)
     source.add_argument("--audio", type=Path, metavar="FILE", help="sound that replaces the video's own")
     source.add_argument(
-        "--audio-offset", type=float, default=0.0, metavar="SECONDS", help="when that sound starts on the video's clock"
+        "--audio-offset", type=_finite, default=0.0, metavar="SECONDS", help="when that sound starts on the video's clock"
     )
     features = parser.add_argument_group("the features (the same for all videos of a store)")
     features.add_argument(
@@ -95,7 +96,7 @@ def _extract(commands: Any) -> None:
         "--resize", choices=("crop", "squash"), help="to the network's size (default: as its weights)"
     )
     features.add_argument(
-        "--fps", type=float, metavar="RATE", help="frames a second to sample (default: all there are)"
+        "--fps", type=_rate, metavar="RATE", help="frames a second to sample (default: all there are)"
     )
     features.add_argument("--stride", type=_stride, default=16, metavar="FRAMES", help="from clip to clip (default 16)")
     features.add_argument("--tail", choices=("drop", "loop"), default="drop", help="of a video, less than a clip")
@@ -361,6 +362,23 @@ def _place(text: str) -> Any:
         return place(text)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _finite(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return number
+
+
+def _rate(text: str) -> float:
+    rate = _finite(text)
+    if not 0 < rate <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not a rate: between 0 and 1000 frames a second")
+    return rate
 
 
 def _stride(text: str) -> int:

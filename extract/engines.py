@@ -117,7 +117,7 @@ def _on_ray(
         import ray
     except ImportError:
         raise InputError("--engine ray: Ray is not installed; install it with: pip install 'chironomy[ray]'") from None
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, RayTaskError
 
     try:
         if not ray.is_initialized():
@@ -138,6 +138,11 @@ def _on_ray(
             job = running.pop(done)
             try:
                 yield job, ray.get(done)
+            except RayTaskError as error:  # the task raises nothing: it could not even begin
+                raise InputError(
+                    f"--engine ray: a worker cannot do the work ({str(error).splitlines()[-1]}); install the same "
+                    "version of chironomy on every machine"
+                ) from error
             except RayError:
                 yield job, None
     finally:

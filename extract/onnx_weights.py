@@ -123,7 +123,7 @@ def check(file: Path, network: nn.Module, preprocessing: Preprocessing) -> None:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is said below, once
     try:
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         (outputs,) = session.run(None, {session.get_inputs()[0].name: clip})
     except Exception as error:  # its exceptions share no other base
         reason = " ".join(str(error).split())

@@ -2,9 +2,6 @@
 
 import hashlib
 import os
-import pickle
-import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from extract import onnx_weights
-from extract.backbones import Design, Preprocessing, designs, names
+from extract import checkpoints, onnx_weights
+from extract.backbones import Design, Preprocessing, designs
 from extract.download import DownloadError, download
 from store import places
 from store.errors import InputError
@@ -231,81 +228,11 @@ def _random(weights: str, backbone: str) -> Backbone:
 def _from_file(file: Path, backbone: str) -> Backbone:
     require_file(file)
     if file.suffix.lower() == ".onnx":
-        design, network = _fit(file, backbone, partial(onnx_weights.name_layers, onnx_weights.read_layers(file)))
+        design, network = checkpoints.fit(
+            file, backbone, partial(onnx_weights.name_layers, onnx_weights.read_layers(file))
+        )
         onnx_weights.check(file, network, design.preprocessing)
     else:
-        state = _read_state(file)
-        design, network = _fit(file, backbone, lambda _: state)
+        state = checkpoints.read_state(file)
+        design, network = checkpoints.fit(file, backbone, lambda _: state)
     return Backbone(network, design, file.name, sha256(file))
-
-
-_Reader = Callable[[nn.Module], dict[str, Tensor]]
-
-
-def _fit(file: Path, backbone: str, read: _Reader) -> tuple[Design, nn.Module]:
-    """Return the design whose names, shapes and number of outputs a file has, and the network filled from it.
-
-    `read` gives the tensors as a network would name them.
-    """
-    nearest: list[str] = []
-    for design, network in _skeletons(backbone):
-        state = read(network)
-        problems = _differences(network, state)
-        if not problems:
-            return design, _fill(file, network, state)
-        nearest = problems if not nearest or len(problems) < len(nearest) else nearest
-    for other in names():
-        if not all(_differences(network, read(network)) for _, network in _skeletons(other)):
-            raise InputError(f"{file}: weights of {other}, not of {backbone}; add --backbone {other}")
-    raise InputError(f"{file}: not weights of {backbone} ({nearest[0]}); name another file")
-
-
-def _skeletons(backbone: str) -> Iterator[tuple[Design, nn.Module]]:
-    """Yield the networks that published weights of a backbone belong to, without memory for the weights."""
-    for design in designs(backbone):
-        for outputs in design.outputs:
-            with torch.device("meta"):
-                network = design.build(outputs)
-            yield design, network
-
-
-def _differences(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
-    """Return what is wrong with tensors as a network's."""
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in state.items()}
-    wrong = [
-        f"no {name}" if name not in found else f"{name} is {_by(found[name])}, not {_by(shape)}"
-        for name, shape in expected.items()
-        if found.get(name) != shape and not name.endswith(".num_batches_tracked")  # not in files of 2018
-    ]
-    return wrong + [f"unknown {name}" for name in found if name not in expected]
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "a number"
-
-
-def _fill(file: Path, network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
-    """Return a network without memory filled with tensors of its shapes, in evaluation mode."""
-    try:
-        plain = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
-        network.load_state_dict({name: value.contiguous() for name, value in plain.items()}, assign=True)
-    except RuntimeError as error:  # sparse or quantised ones, say
-        raise InputError(f"{file}: its tensors are not plain numbers; name another file") from error
-    return network.eval()
-
-
-def _read_state(file: Path) -> dict[str, Tensor]:
-    """Return the bare state dict, whether it was saved wrapped, from DataParallel, or as it is."""
-    try:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a pickle it may refuse
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
-        raise InputError(f"{file}: not a PyTorch checkpoint of plain weights; name another file") from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
-    if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
-    ):
-        raise InputError(f"{file}: holds no state dict; name another file")
-    return {name.removeprefix("module."): value for name, value in content.items()}

@@ -26,7 +26,7 @@ def label(
     model: Path,
     out: Path,
     *,
-    store: Place | None = None,
+    store: "Place | None" = None,
     name: str | None = None,
     roi: Region | None = None,
     annotations: Path | None = None,

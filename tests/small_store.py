@@ -4,8 +4,14 @@ As a program, ``python tests/small_store.py STORE ID [SEED [VIEW ...]]``, it wri
 prints a line at each step.
 """
 
+import multiprocessing
+import os
+import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +21,7 @@ from store.places import Place, place
 from store.spec import Spec
 from store.writing import RecordingWriter
 
+ROOT = Path(__file__).resolve().parents[1]
 CLIPS = 70  # two whole chunks of clips, and a rest
 SPEC = Spec(
     backbone="r3d34",
@@ -90,6 +97,48 @@ def add_views(
 
 def there(store: Place, recording: str) -> bool:
     return occupied(store) and recording in FeatureStore(store)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def assert_same(folder: Path, other: Path) -> None:
+    mine, theirs = files(folder), files(other)
+    assert mine.keys() == theirs.keys()
+    assert [name for name in mine if mine[name] != theirs[name]] == []
+
+
+def start(store: Place, *arguments: str) -> subprocess.Popen:
+    """Run this file as a program, in a process that can be killed."""
+    command = [sys.executable, "tests/small_store.py", str(store), *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def kill_until_done(work: Callable[[], None], is_done: Callable[[], bool], seconds: float, seed: int) -> int:
+    """Run work in processes that are killed after random times until one gets through; return the kills."""
+    noise = np.random.default_rng(seed)
+    kills = 0
+    while True:
+        process = multiprocessing.get_context("fork").Process(target=work)
+        process.start()
+        process.join(float(noise.uniform(0, seconds)))
+        process.kill()
+        seconds *= 1.05  # the machine may have become slower
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+        assert process.exitcode in (0, -signal.SIGKILL)
+        if is_done():
+            return kills
+
+
+def duration(work: Callable[[], object]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
 
 
 if __name__ == "__main__":

@@ -206,6 +206,25 @@ def test_what_is_not_a_checkpoint(tmp_path, monkeypatch, make, says):
     assert not Path("trap-was-here").exists()
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_damaged_checkpoints(tmp_path, legacy):
+    """Whatever a flipped byte or a cut does to torch's unpickler, what is said is one line."""
+    content = save(tmp_path / "whole.pth", published("A", 400), legacy).read_bytes()
+    noise = np.random.default_rng(0)
+    problems = []
+    for _ in range(150):
+        damaged = bytearray(content[: noise.integers(1, 2 * len(content))])
+        for place in noise.integers(0, min(len(damaged), 20_000), 4):
+            damaged[place] = noise.integers(256)
+        (tmp_path / "damaged.pth").write_bytes(damaged)
+        try:
+            load_backbone(str(tmp_path / "damaged.pth"))
+        except InputError as error:
+            problems.append(str(error))
+    assert len(problems) > 50
+    assert all(problem.startswith(f"{tmp_path / 'damaged.pth'}: ") and "\n" not in problem for problem in problems)
+
+
 def refused(action) -> str:
     with pytest.raises(InputError) as caught:
         action()

@@ -41,8 +41,9 @@ def die_always(number: int) -> int:
 
 
 @pytest.fixture
-def ray():
+def ray(monkeypatch):
     ray = pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))  # for its workers
     yield ray
     ray.shutdown()
 

@@ -1,16 +1,15 @@
 """Weights from ONNX files, as exporters of several times write them, and from files that are not what they seem."""
 
 import copy
-import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 import torch
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
+from tiny_backbone import added
 from torch import nn
 from torch.nn import functional
 from torch.onnx import TrainingMode
@@ -19,8 +18,6 @@ from extract.backbones import design
 from extract.backbones.r3d34 import ShortcutA
 from extract.weights import find_backbone, load_backbone
 from store.errors import InputError
-
-pytestmark = pytest.mark.slow
 
 KEEP = {"training": TrainingMode.PRESERVE, "do_constant_folding": False}  # batch norm stays a layer of its own
 WAYS = {
@@ -57,45 +54,40 @@ def trained_looking(name: str, kind: str) -> nn.Module:
     return network.eval()
 
 
-def export(network: nn.Module, path: Path, way: str) -> Path:
+def export(network: nn.Module, path: Path, way: str, size: int = 112) -> Path:
     if way == "old":
         network = copy.deepcopy(network)
         for block in network.modules():
             if isinstance(getattr(block, "downsample", None), ShortcutA):
                 block.downsample = Pooled()
     with warnings.catch_warnings(action="ignore"):  # of the exporters' own
-        torch.onnx.export(network, (torch.zeros(1, 3, 16, 112, 112),), str(path), **WAYS[way])
+        torch.onnx.export(network, (torch.zeros(1, 3, 16, size, size),), str(path), **WAYS[way])
     return path
 
 
 def outputs(network: nn.Module) -> torch.Tensor:
-    clip = 60 * torch.randn(1, 3, 16, 112, 112, generator=torch.Generator().manual_seed(1))
+    clip = 60 * torch.randn(1, 3, 16, 48, 48, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         return network(clip)
 
 
-@pytest.fixture(scope="module")
-def network() -> nn.Module:
-    return trained_looking("r3d34", "2018")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("onnx")
-    yield folder
-    shutil.rmtree(folder)  # a quarter of a gigabyte a file
-
-
-@pytest.fixture(scope="module")
-def exported(network, folder) -> Path:
-    return export(network, folder / "resnet-34_kinetics.onnx", "old")
-
-
 @pytest.fixture
-def path(folder) -> Iterator[Path]:
-    path = folder / "changed.onnx"
+def path(tmp_path) -> Iterator[Path]:
+    path = tmp_path / "weights.onnx"
     yield path
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # a quarter of a gigabyte for the large ones
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Iterator[nn.Module]:
+    """A small network, where it is the file's form that matters; known as ``tiny`` while it is used."""
+    with added(tmp_path_factory.mktemp("family")):
+        yield trained_looking("tiny", "made-up")
+
+
+@pytest.fixture(scope="module")
+def exported(tiny, tmp_path_factory) -> Path:
+    return export(tiny, tmp_path_factory.mktemp("onnx") / "exported.onnx", "old", size=48)
 
 
 def same(found: nn.Module, expected: nn.Module) -> bool:
@@ -107,42 +99,45 @@ def logged(caplog) -> list[str]:
     return [record.message for record in caplog.records if record.name == "extract.onnx_weights"]
 
 
-def test_batch_norm_apart_is_the_checkpoint_itself(network, exported, caplog):
-    backbone = load_backbone(str(exported))
-    assert (backbone.kind, backbone.source) == ("2018", "resnet-34_kinetics.onnx")
-    loaded = backbone.network.state_dict()
-    assert all(torch.equal(loaded[name], value) for name, value in network.state_dict().items())
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "kind", "way"),
+    [
+        ("r3d34", "2018", "old"),
+        ("r3d34", "2018", "folded"),
+        ("r3d34", "2018", "new"),
+        ("r3d34", "2020", "old"),
+        ("r3d_18", "kinetics400", "folded"),
+    ],
+)
+def test_each_exporter(path, caplog, name: str, kind: str, way: str) -> None:
+    network = trained_looking(name, kind)
+    backbone = load_backbone(str(export(network, path, way)), name)
+    assert (backbone.name, backbone.kind, backbone.source) == (name, kind, "weights.onnx")
+    assert same(backbone.network, network)
     assert not backbone.network.training
-    assert not logged(caplog)
+    loaded, expected = backbone.network.state_dict(), network.state_dict()
+    assert backbone.tail().keys() == {
+        each for each in expected if each.startswith(("layer4.", "fc.")) and expected[each].is_floating_point()
+    }
+    if way == "old":  # the checkpoint itself
+        assert all(torch.equal(loaded[each], expected[each]) for each in expected)
+        assert not logged(caplog)
+    else:
+        (message,) = logged(caplog)
+        assert message.startswith(f"{path}: its batch norm is folded")
+
+
+def test_found_again_by_its_hash(exported, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("CHIRONOMY_CACHE", str(tmp_path))
+    backbone = load_backbone(str(exported), "tiny")
     spec = backbone.spec("float16", 16, 16, {})
     assert find_backbone(spec, exported.parent, None).sha256 == backbone.sha256
 
 
-@pytest.mark.parametrize("way", ["folded", "new"])
-def test_batch_norm_folded(network, path, caplog, way):
-    backbone = load_backbone(str(export(network, path, way)))
-    assert same(backbone.network, network)
-    tail = backbone.tail()
-    np.testing.assert_array_equal(tail["fc.weight"], network.fc.weight.detach().numpy())
-    assert tail.keys() == {
-        name
-        for name, value in network.state_dict().items()
-        if name.startswith(("layer4.", "fc.")) and value.is_floating_point()
-    }
-    (message,) = logged(caplog)
-    assert message.startswith(f"{path}: its batch norm is folded")
-
-
-def test_another_family_and_another_backbone(path):
-    """Layers are matched by order for every backbone; one file is not taken for another's."""
-    of_2020 = trained_looking("r3d34", "2020")
-    backbone = load_backbone(str(export(of_2020, path, "old")))
-    assert backbone.kind == "2020"
-    assert same(backbone.network, of_2020)
-    r3d_18 = trained_looking("r3d_18", "kinetics400")
-    assert same(load_backbone(str(export(r3d_18, path, "folded")), "r3d_18").network, r3d_18)
-    assert "weights of r3d_18, not of r3d34; add --backbone r3d_18" in refused(path)
-    assert "weights of r3d_18, not of mc3_18" in refused(path, "mc3_18")
+def test_another_backbones_file(exported) -> None:
+    message = refused(exported, "r3d34")
+    assert message == f"{exported}: weights of tiny, not of r3d34; add --backbone tiny"
 
 
 def numbered(model: onnx.ModelProto) -> None:
@@ -191,7 +186,7 @@ def fc_not_turned(model: onnx.ModelProto) -> None:
     (weight,) = (each for each in model.graph.initializer if each.name == gemm.input[1])
     weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).T.copy(), weight.name))
     (shape,) = (each.type.tensor_type.shape for each in model.graph.input if each.name == weight.name)
-    shape.dim[0].dim_value, shape.dim[1].dim_value = 512, 400
+    shape.dim[0].dim_value, shape.dim[1].dim_value = 20, 30
     (turned,) = (each for each in gemm.attribute if each.name == "transB")
     turned.i = 0
 
@@ -204,13 +199,13 @@ def other_epsilon(model: onnx.ModelProto) -> None:
 
 
 @pytest.mark.parametrize("change", [numbered, as_constants, fc_by_matmul, fc_not_turned, other_epsilon])
-def test_other_ways_to_write_it(network, exported, path, change: Callable[[onnx.ModelProto], None]):
+def test_other_ways_to_write_it(tiny, exported, path, change: Callable[[onnx.ModelProto], None]):
     changed(exported, path, change)
-    backbone = load_backbone(str(path))
+    backbone = load_backbone(str(path), "tiny")
     if change is other_epsilon:
-        assert not same(backbone.network, network)  # it is the file's numbers that count
+        assert not same(backbone.network, tiny)  # it is the file's numbers that count
     else:
-        assert same(backbone.network, network)
+        assert same(backbone.network, tiny)
 
 
 def changed(exported: Path, path: Path, change: Callable[[onnx.ModelProto], None]) -> None:
@@ -257,7 +252,9 @@ def other_input(model: onnx.ModelProto) -> None:
 
 
 def another_layer(model: onnx.ModelProto) -> None:
-    model.graph.node.append(helper.make_node("MatMul", [model.graph.node[-1].output[0], "fc.weight"], ["more"]))
+    model.graph.node.append(
+        helper.make_node("MatMul", [model.graph.node[-1].output[0], "last_linear.weight"], ["more"])
+    )
 
 
 def without_fc(model: onnx.ModelProto) -> None:
@@ -291,9 +288,9 @@ def short_tensor(model: onnx.ModelProto) -> None:
         (softmaxed, "computes something else"),
         (unknown_node, "cannot be run"),
         (other_input, "cannot be run"),
-        (without_fc, "no fc.weight"),
-        (another_layer, "unknown layer 34.weight"),
-        (narrow_fc, "fc.weight is 12x512, not 400x512"),
+        (without_fc, "no last_linear.weight"),
+        (another_layer, "unknown layer 4.weight"),
+        (narrow_fc, "last_linear.weight is 12x20, not 30x20"),
         (computed_weight, "is computed, not stored"),
         (short_tensor, "cannot be read"),
     ],
@@ -312,17 +309,17 @@ def test_a_file_cut_off(exported, path, kept: float):
 
 
 @pytest.mark.parametrize("content", [b"weights, honestly\n", bytes(1000), b"\x08\x07", b"PK\x03\x04" + bytes(100)])
-def test_not_onnx(path, content: bytes):
+def test_not_onnx(tiny, path, content: bytes):
     path.write_bytes(content)
     assert "not " in refused(path)
 
 
-def test_a_checkpoint_of_that_name(path):
+def test_a_checkpoint_of_that_name(tiny, path):
     torch.save({"state_dict": {"fc.bias": torch.zeros(3)}}, path)
     assert "not " in refused(path)
 
 
-def refused(path: Path, backbone: str = "r3d34") -> str:
+def refused(path: Path, backbone: str = "tiny") -> str:
     with pytest.raises(InputError) as caught:
         load_backbone(str(path), backbone)
     message = str(caught.value)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_store
-from test_resume import assert_same, duration, files, kill_until_done, start
 
 from store.errors import InputError
 from store.features import FeatureStore
@@ -43,7 +42,7 @@ def store(plain, tmp_path) -> Path:
 
 
 def test_what_was_there_is_not_touched(plain, added):
-    before, after = files(plain), files(added)
+    before, after = small_store.files(plain), small_store.files(added)
     assert {name: after[name] for name in before} == before
     new = {name.removeprefix("a/") for name in after.keys() - before.keys()}
     views = ("conv4/flip/", "conv4/crop/", "statistics/conv4/flip/", "statistics/conv4/crop/")
@@ -70,7 +69,7 @@ def test_reading(added):
 
 def test_several_views_at_once_are_the_same(store, added):
     small_store.add_views(store, views=["crop", "flip"])
-    assert_same(store, added)
+    small_store.assert_same(store, added)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -86,9 +85,9 @@ def test_killed_again_and_again(store, added, tmp_path, seed):
         return len(recording.views) == 3
 
     copy = shutil.copytree(store, tmp_path / "timed")
-    taken = duration(lambda: small_store.add_views(copy, views=["flip", "crop"], batch=1))
-    kill_until_done(work, there, 1.2 * taken, seed)
-    assert_same(store, added)
+    taken = small_store.duration(lambda: small_store.add_views(copy, views=["flip", "crop"], batch=1))
+    small_store.kill_until_done(work, there, 1.2 * taken, seed)
+    small_store.assert_same(store, added)
     small_store.write(store, "c")
     assert not workspaces(store).exists()
 
@@ -116,7 +115,7 @@ def test_stopped_while_it_arrives(store, added, monkeypatch, moment):
     assert recording.views == (["plain", "flip"] if moment == "between the marks" else ["plain"])
     assert unfinished(store) == {"a": 70}
     assert small_store.add_views(store, views=["flip", "crop"]) == 64
-    assert_same(store, added)
+    small_store.assert_same(store, added)
     assert not workspaces(store).exists()
 
 
@@ -152,7 +151,7 @@ def test_what_has_no_mark_is_not_there(store, added):
     with pytest.raises(InputError, match="has no conv4/flip"):
         recording.read("conv4/flip")
     small_store.add_views(store, views=["flip", "crop"])
-    assert_same(store, added)
+    small_store.assert_same(store, added)
 
 
 def test_two_processes_add_the_same(store, added):
@@ -164,12 +163,12 @@ def test_two_processes_add_the_same(store, added):
     for process in processes:
         process.join(timeout=60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert_same(store, added)
+    small_store.assert_same(store, added)
     assert not workspaces(store).exists()
 
 
 def test_from_the_command_line_of_the_helper(tmp_path):
-    done = start(tmp_path / "S", "a", "0", "flip", "crop")
+    done = small_store.start(tmp_path / "S", "a", "0", "flip", "crop")
     assert done.communicate(timeout=60) == ("ready\ndone\n", "")
     assert sorted(FeatureStore(tmp_path / "S")["a"].views) == ["crop", "flip", "plain"]
 
@@ -185,7 +184,7 @@ def test_a_view_that_came_from_elsewhere_meanwhile(store, added, tmp_path):
         shutil.rmtree(store)
         only_flip.rename(store)
         writer.commit({"runtime": "part"})
-    assert_same(store, added)
+    small_store.assert_same(store, added)
     assert not workspaces(store).exists()
 
 
@@ -199,7 +198,7 @@ def test_another_number_of_clips_is_refused(store, plain):
     with pytest.raises(InputError, match="has 70 clips, and the video now gives conv4/flip 69; extract") as caught:
         shorter()
     assert "\n" not in str(caught.value)
-    assert_same(store, plain)
+    small_store.assert_same(store, plain)
     assert not workspaces(store).exists()
 
 
@@ -249,7 +248,7 @@ def test_a_damaged_view_is_mended_by_itself(added, tmp_path):
     shutil.rmtree(store / "a" / "parts" / "flip")
     assert FeatureStore(store)["a"].views == ["plain", "crop"]
     small_store.add_views(store, views=["flip"])
-    assert_same(store, added)
+    small_store.assert_same(store, added)
 
 
 def test_added_to_a_recording_that_had_several_from_the_first(tmp_path):

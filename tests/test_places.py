@@ -4,8 +4,6 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_store
-from test_resume import ROOT, assert_same
 
 from store import publish
 from store.errors import InputError
@@ -111,7 +108,7 @@ def test_the_same_files_as_on_a_disk(store, local, tmp_path):
     assert "no feature store there" in refused(lambda: FeatureStore(store))
     assert small_store.write(store) == 0
     assert occupied(store)
-    assert_same(download(store, tmp_path / "S"), local)
+    small_store.assert_same(download(store, tmp_path / "S"), local)
     assert whole_or_not_there(store, "a")
     assert not workspaces(store).exists()
 
@@ -125,7 +122,7 @@ def test_views_added_later(store, local, tmp_path):
     recording.verify()
     like = shutil.copytree(local, tmp_path / "like")
     small_store.add_views(like, views=["crop", "flip"])
-    assert_same(download(store, tmp_path / "S"), like)
+    small_store.assert_same(download(store, tmp_path / "S"), like)
 
 
 @pytest.mark.parametrize("recording", ["Étude no. 3", "a [1] #2 100%", "演奏", "*?", "x" * 100])
@@ -224,18 +221,12 @@ def test_stopped_after_any_file(store, monkeypatch, new):
     assert not workspaces(store).exists()
 
 
-def start(store, *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, "tests/small_store.py", str(store), *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE)
-
-
 @pytest.mark.slow
 def test_killed_in_the_middle_of_an_upload(store, local, tmp_path):
     noise = np.random.default_rng(0)
     seconds, kills, uploading = 1.0, 0, 0
     while not whole_or_not_there(store, "a"):
-        process = start(store, "a")
+        process = small_store.start(store, "a")
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         time.sleep(float(noise.uniform(0, seconds)))
@@ -249,7 +240,7 @@ def test_killed_in_the_middle_of_an_upload(store, local, tmp_path):
     assert uploading
     small_store.write(store, "b")
     store.fs.rm(key(store, "b"), recursive=True)
-    assert_same(download(store, tmp_path / "S"), local)
+    small_store.assert_same(download(store, tmp_path / "S"), local)
     assert not workspaces(store).exists()
 
 

@@ -3,11 +3,7 @@
 import json
 import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,18 +17,6 @@ from store.places import PlaceError
 from store.summary import inspect_store
 from store.workspace import unfinished, workspaces
 from store.writing import RecordingWriter
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def assert_same(folder: Path, other: Path) -> None:
-    mine, theirs = files(folder), files(other)
-    assert mine.keys() == theirs.keys()
-    assert [name for name in mine if mine[name] != theirs[name]] == []
 
 
 @pytest.fixture(scope="module")
@@ -63,34 +47,11 @@ def left(store: Path) -> list[Path]:
     return sorted(workspaces(store).glob("*/*/"))
 
 
-def kill_until_done(work: Callable[[], None], is_done: Callable[[], bool], seconds: float, seed: int) -> int:
-    """Run work in processes that are killed after random times until one gets through; return the kills."""
-    noise = np.random.default_rng(seed)
-    kills = 0
-    while True:
-        process = multiprocessing.get_context("fork").Process(target=work)
-        process.start()
-        process.join(float(noise.uniform(0, seconds)))
-        process.kill()
-        seconds *= 1.05  # the machine may have become slower
-        process.join()
-        kills += process.exitcode == -signal.SIGKILL
-        assert process.exitcode in (0, -signal.SIGKILL)
-        if is_done():
-            return kills
-
-
-def duration(work: Callable[[], object]) -> float:
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
-
-
 @pytest.mark.parametrize("seed", range(10))
 def test_killed_again_and_again(tmp_path, uninterrupted, seed):
     """Whatever the instants, what is in the end there equals an uninterrupted run."""
     store = tmp_path / "S"
-    taken = duration(lambda: small_store.write(tmp_path / "timed", batch=1))
+    taken = small_store.duration(lambda: small_store.write(tmp_path / "timed", batch=1))
 
     def there() -> bool:
         if not small_store.there(store, "a"):
@@ -98,8 +59,8 @@ def test_killed_again_and_again(tmp_path, uninterrupted, seed):
         FeatureStore(store)["a"].verify()
         return True
 
-    kill_until_done(lambda: small_store.write(store, batch=1), there, 1.2 * taken, seed)
-    assert_same(store, uninterrupted)
+    small_store.kill_until_done(lambda: small_store.write(store, batch=1), there, 1.2 * taken, seed)
+    small_store.assert_same(store, uninterrupted)
     small_store.write(store, "b", seed=1)
     assert not workspaces(store).exists()
 
@@ -110,7 +71,7 @@ def test_what_stops_a_run_leaves_it_to_be_gone_on_with(tmp_path, uninterrupted, 
     stop(store, 69, error)
     assert unfinished(store) == {"a": 64}
     assert small_store.write(store) == 64
-    assert_same(store, uninterrupted)
+    small_store.assert_same(store, uninterrupted)
     assert unfinished(store) == {}
     assert not workspaces(store).exists()
 
@@ -120,7 +81,7 @@ def test_what_stops_a_run_leaves_it_to_be_gone_on_with(tmp_path, uninterrupted, 
 def test_wherever_it_stopped(tmp_path, uninterrupted, clips, batch):
     stop(tmp_path / "S", clips)
     assert small_store.write(tmp_path / "S", batch=batch) == clips // 32 * 32
-    assert_same(tmp_path / "S", uninterrupted)
+    small_store.assert_same(tmp_path / "S", uninterrupted)
 
 
 @pytest.mark.parametrize("expected", [1, 40, 70, 500])
@@ -142,7 +103,7 @@ def test_the_last_chunk_of_fewer_clips_is_not_taken_for_whole(tmp_path, uninterr
         run()
     monkeypatch.undo()
     assert small_store.write(tmp_path / "S") == 64
-    assert_same(tmp_path / "S", uninterrupted)
+    small_store.assert_same(tmp_path / "S", uninterrupted)
 
 
 def test_all_clips_in_whole_chunks(tmp_path):
@@ -163,7 +124,7 @@ def test_all_clips_in_whole_chunks(tmp_path):
         run(tmp_path / "S", interrupt=True)
     assert run(tmp_path / "S", interrupt=False) == 64
     assert run(tmp_path / "T", interrupt=False) == 0
-    assert_same(tmp_path / "S", tmp_path / "T")
+    small_store.assert_same(tmp_path / "S", tmp_path / "T")
 
 
 def test_arrays_that_are_not_in_step(tmp_path, uninterrupted):
@@ -187,7 +148,7 @@ def test_arrays_that_are_not_in_step(tmp_path, uninterrupted):
         for name in ("times", "frame_times"):
             writer.put(name, small_store.arrays()[name])
         writer.commit(small_store.ATTRIBUTES)
-    assert_same(store, uninterrupted)
+    small_store.assert_same(store, uninterrupted)
 
 
 def test_an_array_that_a_later_run_does_not_write(tmp_path):
@@ -233,7 +194,7 @@ def test_what_a_power_cut_may_leave(tmp_path, uninterrupted, file, done, how):
     (workspace,) = left(store)
     spoil(workspace / "recording" / file, how)
     assert small_store.write(store) == done
-    assert_same(store, uninterrupted)
+    small_store.assert_same(store, uninterrupted)
 
 
 @pytest.mark.parametrize("call", ["mkdir", "unlink", "replace"])
@@ -253,7 +214,7 @@ def test_a_disk_that_is_still_full(tmp_path, uninterrupted, monkeypatch, call):
         small_store.write(store)
     monkeypatch.undo()
     assert small_store.write(store) == 64
-    assert_same(store, uninterrupted)
+    small_store.assert_same(store, uninterrupted)
 
 
 def test_half_a_file_of_zarr_is_not_committed(tmp_path, uninterrupted):
@@ -263,7 +224,7 @@ def test_half_a_file_of_zarr_is_not_committed(tmp_path, uninterrupted):
     for name in ("conv4/plain/c/1/0/0/0/0.0123.partial", "conv4/plain/zarr.0123.partial"):
         (workspace / "recording" / name).write_bytes(b"half")
     assert small_store.write(store) == 64
-    assert_same(store, uninterrupted)
+    small_store.assert_same(store, uninterrupted)
 
 
 def test_chunks_of_another_shape_are_not_gone_on_with(tmp_path, uninterrupted):
@@ -275,7 +236,7 @@ def test_chunks_of_another_shape_are_not_gone_on_with(tmp_path, uninterrupted):
     changed["chunk_grid"]["configuration"]["chunk_shape"][0] = 16
     metadata.write_text(json.dumps(changed))
     assert small_store.write(store) == 0
-    assert_same(store, uninterrupted)
+    small_store.assert_same(store, uninterrupted)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +251,7 @@ def test_what_decides_the_bytes_decides_what_is_gone_on_with(tmp_path, uninterru
     store = tmp_path / "S"
     stop(store, 70, **other)
     assert small_store.write(store) == 0
-    assert_same(store, uninterrupted)
+    small_store.assert_same(store, uninterrupted)
     assert not workspaces(store).exists(), "what is in the store by now, or has another spec, is of no use"
 
 
@@ -328,26 +289,18 @@ def test_a_left_over_of_a_store_that_is_not_there_yet_stays(tmp_path):
     assert not (tmp_path / "S").exists()
 
 
-def start(store: Path, *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, "tests/small_store.py", str(store), *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
 def test_a_second_process_waits_and_finds_it_done(tmp_path, uninterrupted):
     store = tmp_path / "S"
     with RecordingWriter(store, "a", small_store.SPEC, small_store.TAIL, 70, small_store.identity()) as writer:
         small_store.fill(writer, small_store.arrays())
-        second = start(store, "a")
+        second = small_store.start(store, "a")
         assert second.stderr is not None
         assert second.stderr.readline() == f"{store}: waiting for another process that is writing a\n"
         time.sleep(0.5)
         assert second.poll() is None
         writer.commit(small_store.ATTRIBUTES)
     assert second.communicate(timeout=60) == ("ready\ndone\n", "")
-    assert_same(store, uninterrupted)
+    small_store.assert_same(store, uninterrupted)
     assert not workspaces(store).exists()
 
 
@@ -364,14 +317,14 @@ def test_a_second_process_goes_on_when_the_first_is_killed(tmp_path, uninterrupt
     process.start()
     while unfinished(store) != {"a": 32}:
         time.sleep(0.01)
-    second = start(store, "a")
+    second = small_store.start(store, "a")
     assert second.stderr is not None
     assert "waiting" in second.stderr.readline()
     assert unfinished(store) == {"a": 32}
     process.kill()
     process.join()
     assert second.communicate(timeout=60) == ("ready\ndone\n", "")
-    assert_same(store, uninterrupted)
+    small_store.assert_same(store, uninterrupted)
 
 
 def test_many_processes_want_the_same(tmp_path, uninterrupted):
@@ -392,7 +345,7 @@ def test_many_processes_want_the_same(tmp_path, uninterrupted):
     for turn in range(5):
         store = tmp_path / f"S{turn}"
         assert FeatureStore(store).ids == ["a", *(f"b{number}" for number in range(6))]
-        assert_same(store / "a", uninterrupted / "a")
+        small_store.assert_same(store / "a", uninterrupted / "a")
         for number in range(6):
             found = FeatureStore(store)[f"b{number}"].read("conv4/plain")
             np.testing.assert_array_equal(found, small_store.arrays(number)["conv4/plain"])
@@ -406,7 +359,7 @@ def test_a_store_behind_a_link(tmp_path, uninterrupted):
     stop(tmp_path / "link", 40)
     assert (tmp_path / "disk" / "S.partial").is_dir()
     assert small_store.write(tmp_path / "link") == 32
-    assert_same(tmp_path / "disk" / "S", uninterrupted)
+    small_store.assert_same(tmp_path / "disk" / "S", uninterrupted)
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_mount(), reason="no file system to try it on")

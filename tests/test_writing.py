@@ -21,14 +21,6 @@ from store.writing import RecordingWriter, check_id
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def start(store: Path, recording: str, seed: int = 0, **options) -> subprocess.Popen:
-    command = [sys.executable, "tests/small_store.py", str(store), recording, str(seed)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
-
-
 def is_whole(store: Path, recording: str, seed: int = 0) -> bool:
     """Whether a recording is there; if it is, it must be whole."""
     if not store.exists() or recording not in FeatureStore(store):
@@ -53,7 +45,7 @@ def test_a_kill_at_any_instant(tmp_path):
     duration = time.monotonic() - began
     killed = 0
     for attempt in range(12):
-        writer = start(store, f"r{attempt}", seed=attempt)
+        writer = small_store.start(store, f"r{attempt}", str(attempt))
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
         time.sleep(duration * 1.3 * attempt / 11)
@@ -130,7 +122,7 @@ def test_another_spec_meanwhile(tmp_path):
 
 def test_two_at_once_into_a_new_store(tmp_path):
     store = tmp_path / "S"
-    writers = [start(store, f"r{seed}", seed) for seed in range(3)]
+    writers = [small_store.start(store, f"r{seed}", str(seed)) for seed in range(3)]
     for writer in writers:
         out, error = writer.communicate(timeout=60)
         assert (writer.returncode, out, error) == (0, "ready\ndone\n", "")
@@ -144,7 +136,7 @@ def test_a_living_writer_is_not_cleared_away(tmp_path):
     store = tmp_path / "S"
     with RecordingWriter(store, "slow", small_store.SPEC, small_store.TAIL, 70, small_store.identity()) as writer:
         small_store.fill(writer, small_store.arrays(1))
-        other = start(store, "quick")
+        other = small_store.start(store, "quick")
         assert other.wait(timeout=60) == 0
         writer.commit(small_store.ATTRIBUTES)
     assert is_whole(store, "slow", 1)
