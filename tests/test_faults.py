@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -20,13 +21,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faults.forks import Forks, Outcome
+from faults.forks import Forks
 from faults.power import cut
 from small_store import CLIPS
 
 pytestmark = pytest.mark.slow
 
 WORKERS = 2
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Mode(IntEnum):
@@ -73,22 +75,14 @@ def in_parallel(work: Callable[[Forks, int], Any], preload: Path | None = None) 
         return list(pool.map(one, range(WORKERS)))
 
 
-def done(outcome: Outcome) -> Any:
-    """Return what a job returned that had no reason to fail."""
-    assert outcome.status == 0, outcome
-    assert not outcome.crashed, outcome.crashed
-    assert not outcome.refused, outcome.refused
-    return outcome.value
-
-
 # A life is what a store goes through: steps in order, each a job of faults.jobs and what it is given besides the store.
 LIFE = [
-    ["extract", "a", 1],
-    ["extract", "b", 2],
+    ["extract", "a", 2],
+    ["extract", "b", 1],
     ["add_views", "a", ["flip"]],
     ["add_views", "b", ["flip", "crop"]],
 ]
-THIN_LIFE = [["extract", "a", 1, True], ["extract", "b", 2, True], ["add_views", "a", ["flip"]]]
+THIN_LIFE = [["extract", "a", 2, True], ["extract", "b", 1, True], ["add_views", "a", ["flip"]]]
 WHOLE = [{"a": ["plain"]}, {"a": ["plain"], "b": ["plain"]}, {"a": ["plain", "flip"], "b": ["plain"]}]
 
 
@@ -107,9 +101,9 @@ def lived(forks: Forks, folder: Path, life: list[list[Any]]) -> list[Path]:
             shutil.copytree(stores[-1], store)
         else:
             store.parent.mkdir(parents=True)
-        done(forks.run(step, str(store), *arguments))
+        forks.do(step, str(store), *arguments)
         stores.append(store)
-    done(forks.run("check", str(stores[-1])))
+    forks.do("check", str(stores[-1]))
     return stores
 
 
@@ -148,10 +142,10 @@ def test_kills(whole, folder, record_property):
             for (step, *arguments), duration in zip(LIFE, durations, strict=True):
                 job = [step, str(store), *arguments]
                 while not survived(forks, job, noise.uniform(0, duration), counts):
-                    done(forks.run("check", str(store)))
+                    forks.do("check", str(store))
                     if noise.random() < 0.2:
                         pair(forks, job, noise.uniform(0, duration), counts)
-            done(forks.run("finish", str(store), str(whole[-1]), []))
+            forks.do("finish", str(store), str(whole[-1]), [])
             counts["stores"] += 1
         return counts
 
@@ -164,7 +158,7 @@ def test_kills(whole, folder, record_property):
 def timed(forks: Forks, store: Path, step: str, *arguments: Any) -> float:
     store.parent.mkdir(exist_ok=True)
     began = time.monotonic()
-    done(forks.run(step, str(store), *arguments))
+    forks.do(step, str(store), *arguments)
     return time.monotonic() - began
 
 
@@ -177,7 +171,7 @@ def survived(forks: Forks, job: list[Any], moment: float, counts: Counter[str]) 
     if outcome.killed:
         counts["kills"] += 1
         return False
-    counts["resumed"] += 0 < done(outcome) < CLIPS
+    counts["resumed"] += 0 < outcome.done() < CLIPS
     return True
 
 
@@ -188,7 +182,7 @@ def pair(forks: Forks, job: list[Any], moment: float, counts: Counter[str]) -> N
     first.signal(signal.SIGKILL)
     counts["kills"] += first.wait().killed
     counts["pairs"] += 1
-    done(second.wait())
+    second.wait().done()
 
 
 def test_another_content_under_the_id(whole, folder):
@@ -205,8 +199,8 @@ def test_another_content_under_the_id(whole, folder):
             if running.wait().status == 0:
                 continue
             kills += 1
-            assert done(forks.run("extract", str(store), "a", 1)) == 0
-            done(forks.run("same", str(store), str(whole[1])))
+            assert forks.do("extract", str(store), "a", 2) == 0
+            forks.do("same", str(store), str(whole[1]))
     assert kills >= 10
 
 
@@ -227,10 +221,10 @@ def test_processes_at_once(whole, folder, record_property):
                     step, *arguments = steps[place]
                     running.append(forks.start(step, str(store), *arguments))
                     time.sleep(noise.choice([0, noise.uniform(0, 0.1)]))
-                looks, *_ = [done(job.wait()) for job in running]
+                looks, *_ = [job.wait().done() for job in running]
                 counts["looks"] += looks
                 counts["processes"] += len(steps)
-            done(forks.run("finish", str(store), str(whole[-1]), []))
+            forks.do("finish", str(store), str(whole[-1]), [])
         return counts
 
     counts = total(in_parallel(meet))
@@ -247,19 +241,19 @@ def test_who_is_stopped_is_not_swept(whole, folder, record_property):
         for number in range(12):
             store = folder / f"{worker}-{number}" / "S"
             store.parent.mkdir()
-            sleeper = forks.start("extract", str(store), "a", 1)
+            sleeper = forks.start("extract", str(store), "a", 2)
             time.sleep(noise.uniform(0, duration))
             sleeper.signal(signal.SIGSTOP)
             try:
-                waiting = forks.start("extract", str(store), "a", 1)
-                done(forks.run("extract", str(store), "b", 2))
-                found = done(forks.run("check", str(store)))
+                waiting = forks.start("extract", str(store), "a", 2)
+                forks.do("extract", str(store), "b", 1)
+                found = forks.do("check", str(store))
                 counts["asleep midway"] += "a" not in found
             finally:
                 sleeper.signal(signal.SIGCONT)
-            done(sleeper.wait())
-            done(waiting.wait())
-            done(forks.run("finish", str(store), str(whole[2]), []))
+            sleeper.wait().done()
+            waiting.wait().done()
+            forks.do("finish", str(store), str(whole[2]), [])
         return counts
 
     counts = total(in_parallel(halt))
@@ -270,17 +264,16 @@ def test_who_is_stopped_is_not_swept(whole, folder, record_property):
 # Failing disks
 
 
-# Every call in turn, unless in steps: what fails, how, and for which step of the life.
+# Which step of the life fails, how, and at every how many calls.
 FAILURES = [
     (0, Mode.FULL, errno.ENOSPC, 1),
     (0, Mode.ONCE, errno.EIO, 1),
     (0, Mode.SHORT_THEN_FULL, errno.ENOSPC, 1),
     (0, Mode.SHORT, 0, 1),
-    (1, Mode.ALL, errno.EIO, 3),
-    (1, Mode.ONCE, errno.ENOSPC, 3),
-    (2, Mode.FULL, errno.ENOSPC, 1),
+    (1, Mode.ALL, errno.EIO, 5),
+    (2, Mode.FULL, errno.ENOSPC, 3),
     (2, Mode.ONCE, errno.EIO, 1),
-    (2, Mode.ALL, errno.EIO, 3),
+    (2, Mode.ALL, errno.EIO, 5),
 ]
 
 
@@ -293,12 +286,12 @@ def test_every_write_fails_in_turn(thin, shim, folder, record_property, step, mo
         while True:
             store = begun(thin[step], folder / str(until))
             fault = [str(store.parent), until, number, mode, ""]
-            value = done(forks.run("faulty", *fault, name, str(store), *arguments))
+            value = forks.do("faulty", *fault, name, str(store), *arguments)
             if not value["struck"]:
                 return counts
-            found = done(forks.run("finish", str(store), str(thin[step + 1]), [THIN_LIFE[step]]))
-            if value["refused"] is None:  # nothing failed but a removal, or one that could be done without
-                assert mode == Mode.SHORT or "/S.partial" in value["struck"], value
+            found = forks.do("finish", str(store), str(thin[step + 1]), [THIN_LIFE[step]])
+            if value["refused"] is None:  # what failed was tidying up, or had another way
+                assert mode != Mode.FULL, value
                 assert found == WHOLE[step], value
             else:
                 assert value["refused"].startswith(f"{store}"), value
@@ -322,34 +315,34 @@ def begun(store: Path, folder: Path) -> Path:
     return folder / "S"
 
 
-@pytest.mark.parametrize("step", range(3))
-def test_stopped_before_each_change(thin, shim, folder, record_property, step):
-    """Before each change on the disk in turn the process is killed, or the power is cut: then what is not durable is lost."""
+@pytest.mark.parametrize("step", [0, 2])
+def test_stopped_before_a_change(thin, shim, folder, record_property, step):
+    """Before every other change on the disk the process is killed, or the power is cut."""
     name, *arguments = THIN_LIFE[step]
 
     def stop(forks: Forks, worker: int) -> Counter[str]:
-        counts, until, noise = Counter[str](), 1 + worker, np.random.default_rng(worker)
+        counts, until, noise = Counter[str](), 1 + 2 * worker, np.random.default_rng(worker)
         while True:
-            store = begun(thin[step], folder / str(until))
-            log = folder / f"log-{until}"
+            store = begun(thin[step], folder / f"{worker}-{until}")
+            log = folder / f"log-{worker}-{until}"
             fault = [str(store.parent), until, 0, Mode.KILL, str(log)]
             outcome = forks.run("faulty", *fault, name, str(store), *arguments)
             if not outcome.killed:
-                done(outcome)
+                outcome.done()
                 cut(store.parent, log, None)  # what has come to its end is durable
-                assert done(forks.run("check", str(store))) == WHOLE[step]
+                assert forks.do("check", str(store)) == WHOLE[step]
                 return counts
             power = bool(noise.integers(2))
             if power:
                 cut(store.parent, log, noise)
-            done(forks.run("finish", str(store), str(thin[step + 1]), [THIN_LIFE[step]]))
+            forks.do("finish", str(store), str(thin[step + 1]), [THIN_LIFE[step]])
             counts["power cuts" if power else "kills"] += 1
             shutil.rmtree(store.parent)
-            until += WORKERS
+            until += 2 * WORKERS + int(noise.integers(-1, 2))
 
     counts = total(in_parallel(stop, shim))
     report(record_property, f"{name}, call by call", counts)
-    assert min(counts["power cuts"], counts["kills"]) > 50
+    assert min(counts["power cuts"], counts["kills"]) > 30
 
 
 # Damage
@@ -360,11 +353,11 @@ def test_flips(thin, folder, record_property):
 
     def flip(forks: Forks, worker: int) -> Counter[str]:
         store = begun(thin[-1], folder / str(worker))
-        return Counter(done(forks.run("flip", str(store), worker, WORKERS)))
+        return Counter(forks.do("flip", str(store), worker, WORKERS))
 
     counts = total(in_parallel(flip))
     report(record_property, "flips", counts)
-    assert counts["flips"] >= 1000
+    assert counts["flips"] >= 600
     assert counts["found"] > 0.9 * counts["flips"]
 
 
@@ -373,8 +366,25 @@ def test_damaged_files(thin, folder, record_property):
 
     def damage(forks: Forks, worker: int) -> Counter[str]:
         store = begun(thin[-1], folder / str(worker))
-        return Counter(done(forks.run("damage", str(store), worker, WORKERS)))
+        return Counter(forks.do("damage", str(store), worker, WORKERS))
 
     counts = total(in_parallel(damage))
     report(record_property, "damaged files", counts)
     assert all(counts[kind] > 20 for kind in ("emptied", "halved", "one byte short", "zeroed", "lost", "swapped"))
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["a/conv4/plain/c/1/0", "a/conv4/flip/c/2/0", "b/times/zarr.json", "b/zarr.json", "chironomy-tail/fc.bias/c/0"],
+)
+def test_the_command_says_what_is_damaged(thin, tmp_path, file):
+    store = begun(thin[-1], tmp_path / "store")
+    content = bytearray((store / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (store / file).write_bytes(content)
+    command = [sys.executable, "-m", "chironomy", "inspect", str(store), "--verify"]
+    ended = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+    name = file.partition("/c/")[0].removesuffix("/zarr.json")
+    assert ended.returncode == 1
+    assert f"{store}: {name} is damaged (" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr

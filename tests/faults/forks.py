@@ -30,6 +30,13 @@ class Outcome:
     def killed(self) -> bool:
         return self.status == -signal.SIGKILL
 
+    def done(self) -> Any:
+        """Return the value of a job that had no reason to fail."""
+        assert self.status == 0, self
+        assert not self.crashed, self.crashed
+        assert not self.refused, self.refused
+        return self.value
+
 
 @dataclass(frozen=True)
 class Job:
@@ -77,6 +84,10 @@ class Forks:
 
     def run(self, job: str, *arguments: Any) -> Outcome:
         return self.start(job, *arguments).wait()
+
+    def do(self, job: str, *arguments: Any) -> Any:
+        """Run a job that has no reason to fail, and return its value."""
+        return self.run(job, *arguments).done()
 
 
 def _serve() -> None:

@@ -58,11 +58,10 @@ def add_views(store: str, recording: str, views: list[str]) -> int:
 
 
 def watch(store: str, seconds: float) -> int:
-    """Look at a store again and again while others write; return how often."""
+    """Look at a store again and again while others write; return how often there was something."""
     end, looks = time.monotonic() + seconds, 0
     while time.monotonic() < end:
-        check(store)
-        looks += 1
+        looks += bool(check(store))
     return looks
 
 
