@@ -152,7 +152,7 @@ def test_kills(whole, folder, record_property):
     counts = total(in_parallel(kill))
     report(record_property, "kills", counts)
     assert counts["kills"] >= 200
-    assert counts["resumed"] >= 10
+    assert counts["resumed"] >= 5
 
 
 def timed(forks: Forks, store: Path, step: str, *arguments: Any) -> float:
@@ -361,16 +361,25 @@ def test_flips(thin, folder, record_property):
     assert counts["found"] > 0.9 * counts["flips"]
 
 
-def test_damaged_files(thin, folder, record_property):
+def test_spoiled_files(thin, folder, record_property):
     """Files cut short, filled with zeros, lost, or put in another's place: found and named."""
 
-    def damage(forks: Forks, worker: int) -> Counter[str]:
+    def spoil(forks: Forks, worker: int) -> Counter[str]:
         store = begun(thin[-1], folder / str(worker))
-        return Counter(forks.do("damage", str(store), worker, WORKERS))
+        return Counter(forks.do("spoil", str(store), worker, WORKERS))
 
-    counts = total(in_parallel(damage))
-    report(record_property, "damaged files", counts)
-    assert all(counts[kind] > 20 for kind in ("emptied", "halved", "one byte short", "zeroed", "lost", "swapped"))
+    counts = total(in_parallel(spoil))
+    report(record_property, "spoiled", counts)
+    assert min(counts[kind] for kind in ("emptied", "halved", "one byte short", "zeroed", "lost")) > 40
+    assert counts["exchanged"] > 10
+
+
+def test_misplaced_folders(forks, thin, folder, record_property):
+    """An array under another's name is not taken for it, even if it is one that looks the same."""
+    counts = Counter(forks.do("misplace", str(begun(thin[-1], folder / "misplaced"))))
+    report(record_property, "misplaced", counts)
+    assert counts["renamed"] >= 15
+    assert counts["exchanged"] > 5
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,15 @@ METADATA = "zarr.json"
 
 def flip(store: str, part: int, parts: int) -> dict[str, int]:
     """Flip bits in this part of a store's files, one at a time; count them, and how many were found."""
-    noise, counts = np.random.default_rng(part), Counter[str]()
-    for file in _files(Path(store))[part::parts]:
+    noise, counts, victim = np.random.default_rng(part), Counter[str](), _Victim(Path(store))
+    for file in victim.files[part::parts]:
         content = file.read_bytes()
         for position in _positions(file, len(content), noise):
             damaged = bytearray(content)
             damaged[position] ^= 1 << int(noise.integers(8))
             file.write_bytes(damaged)
             counts["flips"] += 1
-            counts["found"] += _found(Path(store), file)
+            counts["found"] += victim.is_found(victim.name(file))
         file.write_bytes(content)
     check(store)
     return counts
@@ -36,90 +36,114 @@ def _positions(file: Path, size: int, noise: np.random.Generator) -> list[int]:
     return [0, size // 2, *range(size - 4, size), *noise.integers(0, size, 6).tolist()]  # its last four: the checksum
 
 
-def damage(store: str, part: int, parts: int) -> dict[str, int]:
-    """Damage this part of a store's files as a disk, a copy or a person may, each in every way; count it."""
-    counts = Counter[str]()
-    files = _files(Path(store))
-    for file in files[part::parts]:
+def spoil(store: str, part: int, parts: int) -> dict[str, int]:
+    """Spoil this part of a store's files as a disk, a copy or a person may, each in every way; count it."""
+    counts, victim = Counter[str](), _Victim(Path(store))
+    for file in victim.files[part::parts]:
         content = file.read_bytes()
         versions = {
             "emptied": b"",
             "halved": content[: len(content) // 2],
             "one byte short": content[:-1],
             "zeroed": bytes(len(content)),
-            "exchanged": _another(Path(store), file, files),
-            "lost": None,
+            "exchanged": victim.another(file),
         }
         for kind, version in versions.items():
-            if version == content:
-                continue
-            if version is None:
-                file.unlink()
-            else:
+            if version != content:
                 file.write_bytes(version)
-            counts[kind] += 1
-            assert _found(Path(store), file) or _is_inner_group(content), (kind, file)
+                counts[kind] += 1
+                assert victim.is_found(victim.name(file)), (kind, file)
+        file.unlink()
+        counts["lost"] += 1
+        assert victim.is_found(victim.name(file)) or _is_inner_group(content), ("lost", file)
         file.write_bytes(content)
     check(store)
     return counts
 
 
-def _files(store: Path) -> list[Path]:
-    return sorted(path for path in store.rglob("*") if path.is_file())
-
-
-def _another(store: Path, file: Path, files: list[Path]) -> bytes:
-    """Return the content of another chunk of the array, else of the same file of another recording, else its own."""
-    array = _of(store, file)
-    chunks = [each for each in files if each.name != METADATA and _of(store, each) == array]
-    if file in chunks and len(chunks) > 1:
-        return chunks[chunks.index(file) - 1].read_bytes()
-    recording, _, inside = file.relative_to(store).as_posix().partition("/")
-    same = [store / other / inside for other in ("a", "b") if other != recording]
-    return same[0].read_bytes() if inside and same[0].is_file() else file.read_bytes()
-
-
-def _of(store: Path, file: Path) -> str:
-    """Return the group or array that a file belongs to."""
-    return file.relative_to(store).parent.as_posix().partition("/c/")[0].removesuffix("/c")
-
-
 def _is_inner_group(metadata: bytes) -> bool:
-    """Whether a file only says that a folder is a group of arrays; nobody reads it but other programs."""
+    """Whether a file only says that a folder is a group of arrays, which is known without it."""
     return b'"node_type": "group"' in metadata and b"seal" not in metadata
 
 
-def _found(store: Path, file: Path) -> bool:
-    """Return whether the damage of a file is found, and by its name; whether it is or not, nothing reads wrong."""
-    messages = _damage(store)
-    if not messages:
-        check(str(store))
-        return False
-    assert not any("\n" in each for each in messages), messages
-    if file.parent == store:
-        assert [each.startswith(f"{store}: ") for each in messages] == [True], messages
+def misplace(store: str) -> dict[str, int]:
+    """Rename the folder of each array, and exchange it for that of each array like it; count it."""
+    counts, victim = Counter[str](), _Victim(Path(store))
+    arrays = [file.parent for file in victim.files if b'"node_type": "array"' in file.read_bytes()]
+    like = {array: (array / METADATA).read_bytes() for array in arrays}
+    aside = Path(store).parent / "aside"
+    for place, array in enumerate(arrays):
+        array.rename(aside)
+        counts["renamed"] += 1
+        assert victim.is_found(victim.name(array / METADATA)), array
+        for other in arrays[place + 1 :]:
+            if like[other] == like[array] and not _equal(aside, other):
+                other.rename(array)
+                aside.rename(other)
+                counts["exchanged"] += 1
+                assert victim.is_found(victim.name(array / METADATA), victim.name(other / METADATA)), (array, other)
+                other.rename(aside)
+                array.rename(other)
+        aside.rename(array)
+    check(store)
+    return counts
+
+
+def _equal(one: Path, other: Path) -> bool:
+    files = [path.relative_to(one) for path in one.rglob("*") if path.is_file()]
+    return all((one / file).read_bytes() == (other / file).read_bytes() for file in files)
+
+
+class _Victim:
+    """A store that is whole when this begins."""
+
+    def __init__(self, store: Path):
+        self._store = store
+        self.files = sorted(path for path in store.rglob("*") if path.is_file())
+        opened = FeatureStore(store)
+        self._written = {name: expected_arrays(opened[name]) for name in opened.ids}
+
+    def name(self, file: Path) -> str:
+        """Return the group or array that a file belongs to."""
+        return file.relative_to(self._store).parent.as_posix().partition("/c/")[0].removesuffix("/c")
+
+    def another(self, file: Path) -> bytes:
+        """Return the content of another chunk of its array, else of the same file elsewhere, else its own."""
+        chunks = [each for each in self.files if each.name != METADATA and self.name(each) == self.name(file)]
+        if file in chunks and len(chunks) > 1:
+            return chunks[chunks.index(file) - 1].read_bytes()
+        recording, _, inside = file.relative_to(self._store).as_posix().partition("/")
+        same = [self._store / other / inside for other in self._written if other != recording]
+        return same[0].read_bytes() if inside and same[0].is_file() else file.read_bytes()
+
+    def is_found(self, *names: str) -> bool:
+        """Return whether damage is found, and by one of its names; whether it is or not, nothing reads wrong."""
+        messages = self._damage()
+        if not messages:
+            check(str(self._store))
+            return False
+        assert not any("\n" in each for each in messages), messages
+        if names == (".",):
+            assert [each.startswith(f"{self._store}: ") for each in messages] == [True], messages
+            return True
+        self._check_what_reads()
+        # Of a recording that has another's marker it is the arrays that do not fit.
+        known = tuple(f"{self._store}: {name}{after}" for name in names for after in " /")
+        assert all(each.startswith(known) for each in messages), messages
         return True
-    _reads_right(store)
-    # Of a recording that has another's marker it is the arrays that do not fit.
-    names = (f"{store}: {_of(store, file)} ", f"{store}: {_of(store, file)}/")
-    assert all(each.startswith(names) for each in messages), messages
-    return True
 
+    def _damage(self) -> list[str]:
+        try:
+            summary = inspect_store(self._store, verify=True)
+        except InputError as error:
+            return [str(error)]
+        return summary["damage"] + [each["damage"] for each in summary["recordings"].values() if each["damage"]]
 
-def _damage(store: Path) -> list[str]:
-    try:
-        summary = inspect_store(store, verify=True)
-    except InputError as error:
-        return [str(error)]
-    return summary["damage"] + [each["damage"] for each in summary["recordings"].values() if each["damage"]]
-
-
-def _reads_right(store: Path) -> None:
-    """Check that whoever reads gets what was written, or an error."""
-    opened = FeatureStore(store)
-    for name in opened.ids:
-        with suppress(InputError):
-            recording = opened[name]
-            for array, values in expected_arrays(recording).items():
-                with suppress(InputError):
-                    compare(array, recording.read(array), values)
+    def _check_what_reads(self) -> None:
+        opened = FeatureStore(self._store)
+        for name, arrays in self._written.items():
+            with suppress(InputError):
+                recording = opened[name]
+                for array, values in arrays.items():
+                    with suppress(InputError):
+                        compare(array, recording.read(array), values)

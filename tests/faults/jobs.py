@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from faults.contents import arrays, check, same, view
-from faults.damage import damage, flip
+from faults.damage import flip, misplace, spoil
 from small_store import ATTRIBUTES, CLIPS, SPEC, TAIL
 
 from store.errors import InputError
@@ -13,7 +13,7 @@ from store.features import FeatureStore, occupied
 from store.places import place
 from store.writing import RecordingWriter
 
-__all__ = ["add_views", "check", "damage", "extract", "faulty", "finish", "flip", "same", "sweep", "watch"]
+__all__ = ["add_views", "check", "extract", "faulty", "finish", "flip", "misplace", "same", "spoil", "sweep", "watch"]
 BATCH = 8
 
 
