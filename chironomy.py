@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         complain(error)
     except KeyboardInterrupt:
-        complain("stopped; what is done is kept, and the same command goes on from there")
+        complain(f"stopped; {arguments.when_stopped}")
     except BrokenPipeError:
         # Whoever read the output has closed it, as head does; Python's own flush at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,6 +23,7 @@ from commands.shared import (
 def add_extract(commands: Any) -> None:
     """Add the command."""
     parser = command(commands, "extract", _run_extract, "Compute the features of videos, once, into a store.")
+    parser.set_defaults(when_stopped="what is done is kept, and the same command goes on from there")
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     add_store(parser, "--store", required=True, help="a folder, or a URL as s3://bucket/store; made if there is none")
     source = parser.add_argument_group("the recording")

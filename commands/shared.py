@@ -18,7 +18,7 @@ Arguments = argparse.Namespace
 def command(commands: Any, name: str, run: Callable[[Arguments], int | None], text: str) -> argparse.ArgumentParser:
     """Add a command to the parser; `run` gets its arguments."""
     parser = commands.add_parser(name, help=text, description=text, formatter_class=RichHelpFormatter)
-    parser.set_defaults(run=run, parser=parser)
+    parser.set_defaults(run=run, parser=parser, when_stopped="nothing half-finished is left, run it again")
     return parser
 
 

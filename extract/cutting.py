@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from extract.runtimes.inputs import BATCH
 from extract.video import Frame
 from store.timeline import CLIP_LENGTH, cut
-
-BATCH = 8  # clips computed at once; more is not faster on a CPU
 
 
 @dataclass(frozen=True)

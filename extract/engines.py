@@ -66,14 +66,17 @@ def _in_processes(
     """Yield the results of local processes; a pool that a dying worker has broken is replaced."""
     given = dict.fromkeys(range(len(jobs)), 0)  # job -> how often it was given out; finished ones are taken out
     while given:
+        # Those that were at work when a pool broke go one at a time, so that none is blamed for another.
+        suspects = [number for number, times in given.items() if times]
+        at_once = 1 if suspects else workers
         context = get_context("spawn")  # a fork would copy torch's and zarr's threads half-way
-        with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(workers,)) as pool:
+        with ProcessPoolExecutor(at_once, context, initializer=_start, initargs=(at_once,)) as pool:
             waiting: dict[Future[Result], int] = {}
-            todo = iter(list(given))
+            todo = iter(suspects or list(given))
             try:
                 while True:
                     # Not more are given out than run, so that a broken pool tells which may have broken it.
-                    while len(waiting) < workers and (number := next(todo, None)) is not None:
+                    while len(waiting) < at_once and (number := next(todo, None)) is not None:
                         given[number] += 1
                         waiting[pool.submit(task, jobs[number])] = number
                     if not waiting:
@@ -121,7 +124,7 @@ def _on_ray(
 
     try:
         if not ray.is_initialized():
-            ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
+            ray.init(logging_level=logging.ERROR, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"--engine ray: no cluster ({reason}); start one, or leave out RAY_ADDRESS") from error

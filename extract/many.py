@@ -1,8 +1,11 @@
 """Many videos into one store, on one machine or several."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from pathlib import Path
+
+import torch
 
 from extract.engines import ATTEMPTS, map_videos
 from extract.jobs import Job, Machine, Outcome, Settings
@@ -63,6 +66,9 @@ def extract_all(recipe: Recipe, jobs: Sequence[Job], engine: str = "local", work
         If the weights cannot be used or the store was made with another spec.
     """
     extractor = _extractor(recipe)  # so that what is wrong for all is said once, and weights are downloaded once
+    workers = max(1, min(workers, len(jobs)))
+    if engine == "ray":
+        recipe, jobs = _from_anywhere(recipe), [_at_its_full_path(job) for job in jobs]
     outcomes = map_videos(partial(_extract, recipe), jobs, engine, workers, extractor.on_gpu)
     if engine == "local" and workers == 1:  # each video then shows a bar of its own
         yield from map(_said, outcomes)
@@ -83,7 +89,27 @@ def _extract(recipe: Recipe, job: Job) -> Outcome:
     try:
         return _extractor(recipe).extract(job)
     except InputError as error:
-        return Outcome(str(job.video), job.recording, "failed", error=str(error))
+        problem = str(error)
+    except OSError as error:
+        problem = f"{error.filename or job.video}: {error.strerror or error}; check the place and run again"
+    except torch.OutOfMemoryError:
+        problem = f"{job.video}: the GPU's memory is full; use fewer --workers or --device cpu"
+    return Outcome(str(job.video), job.recording, "failed", error=problem)
+
+
+def _from_anywhere(recipe: Recipe) -> Recipe:
+    """Return a recipe whose paths mean the same to a worker that was started in another folder."""
+    store = place(recipe.store)
+    weights = Path(recipe.weights)
+    return replace(
+        recipe,
+        store=str(store.absolute()) if isinstance(store, Path) else recipe.store,
+        weights=str(weights.absolute()) if weights.is_file() else recipe.weights,
+    )
+
+
+def _at_its_full_path(job: Job) -> Job:
+    return replace(job, video=job.video.absolute(), audio=job.audio and job.audio.absolute())
 
 
 def _said(done: tuple[Job, Outcome | None]) -> Outcome:

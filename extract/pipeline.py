@@ -87,6 +87,7 @@ class Extractor:
         if occupied(store):
             FeatureStore(store).require(self.spec, "extract with those settings or into another store")
         sweep(store)
+        self._told = False  # that rates differ
 
     @cached_property
     def runtime(self) -> Runtime:
@@ -245,9 +246,10 @@ class Extractor:
         others = {
             name: there["frame_rate"]
             for name, there in FeatureStore(self.store).attributes().items()
-            if abs(there["frame_rate"] / rate - 1) > _ALIKE
+            if abs(there.get("frame_rate", rate) / rate - 1) > _ALIKE
         }
-        if others:
+        if others and not self._told:
+            self._told = True
             name, other = next(iter(others.items()))
             _log.warning(
                 "%s: %s has %.4g frames a second, %s %.4g, so that their clips last differently; extracting into a "

@@ -75,7 +75,7 @@ def read_regions(path: Path) -> dict[str, Region]:
 
 
 def regions_of(videos: Iterable[Path], text: str | None) -> dict[Path, Region]:
-    """Return the regions of videos, of those that have one.
+    """Return the regions of videos; none at all without a text.
 
     Parameters
     ----------
@@ -88,15 +88,22 @@ def regions_of(videos: Iterable[Path], text: str | None) -> dict[Path, Region]:
     Raises
     ------
     InputError
-        If it is neither.
+        If it is neither, or a video does not stand in the file.
     """
     if text is None:
         return {}
     if not Path(text).is_file():
+        if text.lower().endswith(".csv"):
+            require_file(Path(text))
         return dict.fromkeys(videos, parse_roi(text))
     by_name = read_regions(Path(text))
-    found = {video: by_name.get(video.name, by_name.get(video.stem)) for video in videos}
-    return {video: region for video, region in found.items() if region is not None}
+    found = {}
+    for video in videos:
+        region = by_name.get(video.name, by_name.get(video.stem))
+        if region is None:  # the whole picture in its place would be wrong, and nobody would notice
+            raise InputError(f"{text}: has no line for {video.name}; add one, or extract it without --roi")
+        found[video] = region
+    return found
 
 
 def check_region(path: Path, region: Region, width: int, height: int, size: int) -> None:

@@ -114,17 +114,19 @@ def _stored(job: Job, store: FeatureStore) -> Recording | None:
     """Return the recording of a video; it need not be said how it was extracted if there is but one."""
     if job.name is not None and job.name in store:
         named = store[job.name]
-        if named.attributes["source_sha256"] != job.source["source_sha256"]:
-            raise InputError(f"{job.video}: not the video of the recording {job.name} of {store.path}; give another")
+        same = named.attributes.get("source_sha256") == job.source["source_sha256"]
+        if not same or (job.roi is not None and named.attributes.get("roi") != list(job.roi)):
+            what = "another --roi of this video" if same else "another video"
+            raise InputError(f"{job.video}: the recording {job.name} of {store.path} is of {what}; give another --name")
         return named
     found = store.find(job.source)
     if found is not None or job.roi is not None:
         return found
-    sha256 = job.source["source_sha256"]
-    names = [name for name, there in store.attributes().items() if there["source_sha256"] == sha256]
-    if len(names) > 1:
-        raise InputError(f"{store.path}: has {job.video} as {', '.join(names)}; choose one with --name")
-    return store[names[0]] if names else None
+    recordings = list(store.made_from(job.source["source_sha256"]))
+    if len(recordings) > 1:
+        names = ", ".join(recording.id for recording in recordings)
+        raise InputError(f"{store.path}: has {job.video} as {names}; choose one with --name")
+    return recordings[0] if recordings else None
 
 
 def _summarise(gesture: str, intervals: list[Interval]) -> dict[str, float]:

@@ -243,6 +243,7 @@ def _describe_parts(data: Data, parts: Split) -> dict[str, Any]:
         first = int(np.argmax(data.clips.recording == number))
         described[recording.id] = {
             "source_sha256": recording.attributes["source_sha256"],
+            "roi": recording.attributes.get("roi"),
             "annotations": source.name,
             **{
                 name: _to_ranges(index[data.clips.recording[index] == number] - first)
@@ -257,8 +258,11 @@ def _scored_clips(model: GestureModel, data: Data) -> tuple[NDArray[np.intp], di
     chosen, described = [], {}
     for number, recording in enumerate(data.recordings):
         mine = np.flatnonzero(data.clips.recording == number)
-        first, source = mine[0], recording.attributes["source_sha256"]
-        trained_on = [each for each in model.training["recordings"].values() if each["source_sha256"] == source]
+        first, source = mine[0], (recording.attributes["source_sha256"], recording.attributes.get("roi"))
+        # Another region of the same video shows somebody else.
+        trained_on = [
+            each for each in model.training["recordings"].values() if (each["source_sha256"], each.get("roi")) == source
+        ]
         for entry in trained_on:  # more than one where a video was used under several names
             mine = np.intersect1d(mine, first + _from_ranges(entry["test"]))
         mine = mine[data.labels.known[mine]]

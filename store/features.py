@@ -117,14 +117,11 @@ class FeatureStore:
             JSON-ready; of it `CONTENT` counts, and what is absent there is None.
         """
         wanted = json.loads(json.dumps([content.get(name) for name in CONTENT]))
-        candidates = self._made_from(content["source_sha256"])
+        candidates = self.made_from(content["source_sha256"])
         return next((each for each in candidates if [each.attributes.get(name) for name in CONTENT] == wanted), None)
 
-    def with_source(self, sha256: str) -> Recording | None:
-        """Return a recording made from the video of that hash, whichever its region and sound, if there is one."""
-        return next(self._made_from(sha256), None)
-
-    def _made_from(self, sha256: str) -> Iterator[Recording]:
+    def made_from(self, sha256: str) -> Iterator[Recording]:
+        """Yield the recordings made from the video of that hash, whichever their regions and sounds."""
         for name, metadata in self._markers():
             if sha256.encode() in metadata:  # much faster than to decode them all
                 with suppress(ValueError):

@@ -5,7 +5,7 @@ from typing import Any
 
 from store.arrays import METADATA
 from store.errors import InputError
-from store.features import FeatureStore
+from store.features import FeatureStore, occupied
 from store.places import Place, PlaceError, folders
 from store.recording import TAIL_GROUP, Recording
 from store.workspace import unfinished
@@ -36,8 +36,11 @@ def inspect_store(path: Place, verify: bool = False) -> dict[str, Any]:
     InputError
         If there is no store, or its own metadata are damaged.
     """
-    store = FeatureStore(path)
     begun = unfinished(path)
+    if begun and not occupied(path):
+        done = ", ".join(f"{name} ({clips} clips done)" for name, clips in begun.items())
+        raise InputError(f"{path}: no recording in it is whole yet, begun is {done}; extract the same videos to go on")
+    store = FeatureStore(path)
     recordings = {name: _describe(store, name, verify) for name in store.ids}
     if verify:
         for name in recordings.keys() - begun:

@@ -449,9 +449,9 @@ def test_the_same_content_is_found_under_any_id(store):
     assert opened.find(source | {"roi": (1, 2, 3, 4)}).id == "roi"  # type: ignore[union-attr]
     assert opened.find(source | {"roi": [1, 2, 3, 5]}) is None
     assert opened.find(source | {"audio_offset": 0.5}) is None
-    assert opened.with_source("00" * 32).id == "other"  # type: ignore[union-attr]
-    assert opened.with_source(small_store.ATTRIBUTES["source_sha256"]).id == "a"  # type: ignore[union-attr]
-    assert opened.with_source("11" * 32) is None
+    assert [each.id for each in opened.made_from("00" * 32)] == ["other"]
+    assert next(opened.made_from(small_store.ATTRIBUTES["source_sha256"])).id == "a"
+    assert list(opened.made_from("11" * 32)) == []
     attributes = opened.attributes()
     assert list(attributes) == ["a", "later", "other", "roi", "sound"]
     assert attributes["roi"]["frame_rate"] == 24.0
@@ -463,7 +463,7 @@ def test_a_damaged_recording_is_passed_over(store):
     file.write_text(file.read_text().replace("46.7", "46.8"))
     opened = FeatureStore(store)
     assert opened.find(small_store.ATTRIBUTES).id == "b"  # type: ignore[union-attr]
-    assert opened.with_source(small_store.ATTRIBUTES["source_sha256"]).id == "b"  # type: ignore[union-attr]
+    assert next(opened.made_from(small_store.ATTRIBUTES["source_sha256"])).id == "b"
     assert list(opened.attributes()) == ["b"]
     assert opened.ids == ["a", "b"]
     file.unlink()

@@ -1,5 +1,6 @@
 """Many videos on several workers: the same bytes as on one, and a dead worker costs only its own task."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from recordings import write_video
 
+from extract import jobs as jobs_module
 from extract.engines import map_videos
 from extract.jobs import Job
 from extract.many import Recipe, extract_all
@@ -35,6 +37,7 @@ def die_at_first(folder: Path, number: int) -> int:
 
 
 def die_always(number: int) -> int:
+    time.sleep(1 if number == 1 else 3)  # the others are at work when it dies
     if number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
@@ -68,6 +71,7 @@ def test_a_dead_worker_costs_only_its_own_task(tmp_path, engine, request):
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", "ray"])
 def test_a_task_that_always_kills_its_worker(engine, request):
+    """It is given up, and nobody else is blamed for it."""
     if engine == "ray":
         request.getfixturevalue("ray")
     assert dict(map_videos(die_always, range(3), engine, workers=2)) == {0: 0, 1: None, 2: 2}
@@ -97,6 +101,22 @@ def test_two_workers_give_the_bytes_of_one(tmp_path, engine, request):
     for name in FeatureStore(tmp_path / "two").ids:
         FeatureStore(tmp_path / "two")[name].verify()
     assert not (tmp_path / "two.partial").exists()
+
+
+def test_a_video_that_cannot_be_read_does_not_stop_the_others(tmp_path, monkeypatch):
+    """As on a drive that fails, or is gone."""
+    good, bad = write_video(tmp_path / "good.mov", 20), write_video(tmp_path / "bad.mov", 20, seed=1)
+    real = jobs_module.sha256
+
+    def failing(path: Path) -> str:
+        if path == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return real(path)
+
+    monkeypatch.setattr(jobs_module, "sha256", failing)
+    outcomes = list(extract_all(Recipe(str(tmp_path / "S"), "random:0"), [Job(bad), Job(good)]))
+    assert [outcome.status for outcome in outcomes] == ["failed", "extracted"]
+    assert str(outcomes[0].error).startswith(f"{bad}: ")
 
 
 @pytest.mark.slow

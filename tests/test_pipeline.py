@@ -21,6 +21,7 @@ from extract.pipeline import Extractor
 from extract.weights import Backbone, load_backbone
 from store.errors import InputError
 from store.features import FeatureStore
+from store.summary import inspect_store
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -297,6 +298,8 @@ def test_asked_to_stop(shared_data, tmp_path, asked_by):
     assert error.startswith("chironomy: stopped")
     assert error.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["S.partial"], "nothing in the store, and all to go on with"
+    with pytest.raises(InputError, match=r"begun is dancer \(\d+ clips done\); extract the same videos"):
+        inspect_store(store)
 
 
 def test_another_process_was_faster(backbone, tmp_path, made, monkeypatch):

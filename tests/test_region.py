@@ -170,14 +170,16 @@ def test_read_regions(tmp_path, separator):
     )
     regions = read_regions(path)
     assert regions == {"video-1.mp4": (10, 20, 300, 400), "a b": (0, 0, 112, 112), "video-1": (1, 2, 3, 4)}
-    films = [Path("films") / name for name in ("video-1.mp4", "video-1.mov", "a b.mp4", "other.mp4")]
+    films = [Path("films") / name for name in ("video-1.mp4", "video-1.mov", "a b.mp4")]
     assert regions_of(films, str(path)) == dict(
         zip(films, [(10, 20, 300, 400), (1, 2, 3, 4), (0, 0, 112, 112)], strict=False)
     )
     assert regions_of(films, "5,6,70,80") == dict.fromkeys(films, (5, 6, 70, 80))
     assert regions_of(films, None) == {}
-    with pytest.raises(InputError, match="is no region"):
+    with pytest.raises(InputError, match=r"none\.csv: no such file"):
         regions_of(films, str(tmp_path / "none.csv"))
+    with pytest.raises(InputError, match=r"regions\.csv: has no line for other\.mp4; add one"):
+        regions_of([*films, Path("other.mp4")], str(path))
 
 
 BAD_FILES = {
