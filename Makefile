@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := chironomy.py demo search heads extract store
 
 .PHONY: help demo test lint format bench clean
 

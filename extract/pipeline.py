@@ -33,6 +33,7 @@ from store.features import CONTENT, FeatureStore, Recording, occupied
 from store.places import Place
 from store.progress import progress
 from store.timeline import CLIP_LENGTH, clip_count, clip_times
+from store.workspace import sweep
 from store.writing import RecordingWriter, check_id
 
 _AHEAD = 2  # batches decoded ahead of the network
@@ -85,6 +86,7 @@ class Extractor:
         )
         if occupied(store):
             FeatureStore(store).require(self.spec, "extract with those settings or into another store")
+        sweep(store)
 
     @cached_property
     def runtime(self) -> Runtime:

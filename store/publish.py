@@ -111,6 +111,7 @@ def publish_parts(folder: Path, store: Place, recording: str, views: Sequence[st
     (target / PARTS).mkdir(exist_ok=True)
     (folder / PARTS / METADATA).replace(target / PARTS / METADATA)
     sync_folder(target)
+    sync_folder(target / PARTS)
     for view in views:
         shutil.rmtree(target / PARTS / view, ignore_errors=True)
         _rename_new(folder / PARTS / view, target / PARTS / view)

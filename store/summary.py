@@ -37,7 +37,11 @@ def inspect_store(path: Place, verify: bool = False) -> dict[str, Any]:
         If there is no store, or its own metadata are damaged.
     """
     store = FeatureStore(path)
+    begun = unfinished(path)
     recordings = {name: _describe(store, name, verify) for name in store.ids}
+    if verify:
+        for name in recordings.keys() - begun:
+            recordings[name]["damage"] = recordings[name]["damage"] or _unmarked(store, name)
     strangers = [name for name in folders(path) if name not in recordings and name != TAIL_GROUP]
     halves = [name for name in strangers if _is_half(path, name)]
     return {
@@ -47,7 +51,7 @@ def inspect_store(path: Place, verify: bool = False) -> dict[str, Any]:
         "recordings": recordings,
         "damage": [_half(path, name) for name in halves] + (_tail_damage(path) if verify else []),
         "foreign": [name for name in strangers if name not in halves],
-        "unfinished": unfinished(path),
+        "unfinished": begun,
     }
 
 
@@ -64,6 +68,17 @@ def _describe(store: FeatureStore, name: str, verify: bool) -> dict[str, Any]:
     except InputError as error:
         description["damage"] = str(error)
     return description
+
+
+def _unmarked(store: FeatureStore, name: str) -> str | None:
+    """Return what is wrong where activations lie that no marker lists: their view has been lost."""
+    lost = sorted({*folders(store.path / name / "conv4")} - {*store[name].views})
+    if not lost:
+        return None
+    return (
+        f"{store.path}: {name}/conv4/{lost[0]} is damaged (its marker is missing); extract the video again with "
+        f"--views {','.join(['plain', *lost])}"
+    )
 
 
 def _tail_damage(path: Place) -> list[str]:

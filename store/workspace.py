@@ -58,7 +58,7 @@ def workspace(
     desk = workspaces(store) / _hash(recording)
     if is_remote(store):
         desk.parent.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(store)
+    sweep(store)
     with _locked(desk, f"{store}: waiting for another process that is writing {recording}"):
         folder = desk / _hash(json.dumps(deciding, sort_keys=True))
         try:
@@ -108,11 +108,11 @@ def unfinished(store: Place) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def _sweep(store: Place) -> None:
+def sweep(store: Place) -> None:
     """Remove what stopped runs have left and no run can go on with; whoever lives holds the lock."""
     parent = workspaces(store)
     for desk in {path.with_suffix("") for path in parent.glob("*")}:
-        with suppress(Timeout), _locked(desk):
+        with suppress(Timeout, OSError), _locked(desk):
             _clear(store, desk)
 
 

@@ -53,13 +53,6 @@ def test_one_worker_is_this_process():
 
 
 @pytest.mark.slow
-def test_local_workers():
-    found = dict(map_videos(square, range(6), workers=2))
-    assert {number: result[0] for number, result in found.items()} == {number: number**2 for number in range(6)}
-    assert os.getpid() not in {result[1] for result in found.values()}
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", "ray"])
 def test_a_dead_worker_costs_only_its_own_task(tmp_path, engine, request):
     if engine == "ray":

@@ -265,3 +265,16 @@ def test_added_to_a_recording_that_had_several_from_the_first(tmp_path):
     assert list(recording.parts) == ["flip"]
     recording.verify()
     assert json.loads((store / "a" / "parts" / "flip" / "zarr.json").read_text())["node_type"] == "group"
+
+
+def test_a_lost_marker_is_told(added, tmp_path):
+    """Without it a view is as never added, and its arrays are left over: somebody should know."""
+    store = shutil.copytree(added, tmp_path / "S")
+    (store / "a" / "parts" / "flip" / "zarr.json").unlink()
+    found = inspect_store(store, verify=True)["recordings"]["a"]
+    assert set(found["views"]) == {"crop", "plain"}
+    assert found["damage"] == (
+        f"{store}: a/conv4/flip is damaged (its marker is missing); extract the video again with --views plain,flip"
+    )
+    small_store.add_views(store, views=["flip"])
+    assert inspect_store(store, verify=True)["recordings"]["a"]["damage"] is None
