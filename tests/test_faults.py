@@ -201,7 +201,7 @@ def test_another_content_under_the_id(whole, folder):
             kills += 1
             assert forks.do("extract", str(store), "a", 2) == 0
             forks.do("same", str(store), str(whole[1]))
-    assert kills >= 10
+    assert kills >= 5
 
 
 # Several processes
@@ -229,7 +229,7 @@ def test_processes_at_once(whole, folder, record_property):
 
     counts = total(in_parallel(meet))
     report(record_property, "at once", counts)
-    assert counts["looks"] > 50
+    assert counts["looks"] > 10
 
 
 def test_who_is_stopped_is_not_swept(whole, folder, record_property):

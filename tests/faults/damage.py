@@ -55,7 +55,8 @@ def spoil(store: str, part: int, parts: int) -> dict[str, int]:
                 assert victim.is_found(victim.name(file)), (kind, file)
         file.unlink()
         counts["lost"] += 1
-        assert victim.is_found(victim.name(file)) or _is_inner_group(content), ("lost", file)
+        view = victim.name(file).replace("/parts/", "/conv4/")  # without its marker a view only lies there
+        assert victim.is_found(victim.name(file), view) or _is_inner_group(content), ("lost", file)
         file.write_bytes(content)
     check(store)
     return counts
@@ -123,7 +124,7 @@ class _Victim:
             check(str(self._store))
             return False
         assert not any("\n" in each for each in messages), messages
-        if names == (".",):
+        if "." in names:
             assert [each.startswith(f"{self._store}: ") for each in messages] == [True], messages
             return True
         self._check_what_reads()

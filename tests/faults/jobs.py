@@ -61,7 +61,7 @@ def watch(store: str, seconds: float) -> int:
     """Look at a store again and again while others write; return how often there was something."""
     end, looks = time.monotonic() + seconds, 0
     while time.monotonic() < end:
-        looks += bool(check(store))
+        looks += bool(check(store, verify=True))
     return looks
 
 
