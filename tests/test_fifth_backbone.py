@@ -12,6 +12,7 @@ from tiny_backbone import added
 from torch.nn import functional
 
 from extract import backbones
+from extract.jobs import Job
 from extract.pipeline import Extractor
 from extract.weights import load_backbone
 from heads.clips import load_clips
@@ -48,7 +49,7 @@ def test_it_is_known_by_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tune", ["conv5", "fc"])
 def test_from_a_video_to_labels(tmp_path: Path, tune: str) -> None:
     backbone, store, out = load_backbone("random:0", "tiny"), tmp_path / "S", tmp_path / "model"
-    Extractor(store, backbone, "cpu").extract(write_video(tmp_path / "long.mov", 40))
+    Extractor(store, backbone).extract(Job(write_video(tmp_path / "long.mov", 40)))
     recording = FeatureStore(store)["long"]
     assert recording.read("conv4/plain").shape == (40, 12, 4, 12, 12)
     assert FeatureStore(store).spec.preprocessing["size"] == 48

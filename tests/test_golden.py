@@ -12,6 +12,7 @@ import torch
 from golden_weights import GOLDEN, NORMALISED, OUTPUTS, STEP
 from published import published_shapes
 
+from extract.jobs import Job, Settings
 from extract.pipeline import Extractor
 from extract.weights import Backbone, load_backbone
 from heads.conv5 import make_conv5
@@ -68,7 +69,7 @@ def test_a_lossless_video_in_a_store(backbone: Backbone, precision: str, relativ
     frames = np.concatenate([golden_weights.clip(), golden_weights.clip()[::-1]])
     video = write_lossless(tmp_path / "video.mkv", frames)
     np.testing.assert_array_equal(decode(video), frames)  # else the numbers below mean nothing
-    Extractor(tmp_path / "S", backbone, "cpu", precision).extract(video)
+    Extractor(tmp_path / "S", backbone, Settings(precision)).extract(Job(video))
     stored = FeatureStore(tmp_path / "S")["video"].read("conv4/plain")
     assert (stored.shape, stored.dtype) == ((2, 256, 2, 7, 7), precision)
     assert_equal(stored[0].astype(np.float32).ravel()[::STEP], golden("conv4", backbone.kind), relative)

@@ -11,6 +11,7 @@ from torch import fx, nn
 from torchvision.models import get_model, get_model_weights
 
 from extract.backbones import Preprocessing, designs
+from extract.jobs import Job
 from extract.pipeline import Extractor
 from extract.weights import Backbone, load_backbone
 from heads.conv5 import make_conv5
@@ -147,7 +148,7 @@ def test_resizing_is_part_of_the_spec() -> None:
 def test_from_a_video_to_labels(tmp_path: Path) -> None:
     """Extract, train with conv5 and with fc alone, save, load, label another video."""
     backbone, store = load_backbone("random:0", "r3d_18"), tmp_path / "S"
-    Extractor(store, backbone, "cpu").extract(write_video(tmp_path / "long.mov", 16))
+    Extractor(store, backbone).extract(Job(write_video(tmp_path / "long.mov", 16)))
     stored = FeatureStore(store)
     assert stored["long"].read("conv4/plain").shape == (16, *backbone.feature_shape)
     assert (stored.spec.backbone, stored.spec.kind) == ("r3d_18", "kinetics400")
