@@ -36,16 +36,16 @@ def inspect_store(path: Place, verify: bool = False) -> dict[str, Any]:
     InputError
         If there is no store, or its own metadata are damaged.
     """
-    begun = unfinished(path)
-    if begun and not occupied(path):
+    if not occupied(path) and (begun := unfinished(path)):
         done = ", ".join(f"{name} ({clips} clips done)" for name, clips in begun.items())
         raise InputError(f"{path}: no recording in it is whole yet, begun is {done}; extract the same videos to go on")
     store = FeatureStore(path)
+    there = folders(path)  # before the recordings: one that arrives meanwhile is no stranger
     recordings = {name: _describe(store, name, verify) for name in store.ids}
     if verify:
-        for name in recordings.keys() - begun:
-            recordings[name]["damage"] = recordings[name]["damage"] or _unmarked(store, name)
-    strangers = [name for name in folders(path) if name not in recordings and name != TAIL_GROUP]
+        for name, description in recordings.items():
+            description["damage"] = description["damage"] or _unmarked(store, name)
+    strangers = [name for name in there if name not in recordings and name != TAIL_GROUP]
     halves = [name for name in strangers if _is_half(path, name)]
     return {
         "store": str(path),
@@ -54,7 +54,7 @@ def inspect_store(path: Place, verify: bool = False) -> dict[str, Any]:
         "recordings": recordings,
         "damage": [_half(path, name) for name in halves] + (_tail_damage(path) if verify else []),
         "foreign": [name for name in strangers if name not in halves],
-        "unfinished": begun,
+        "unfinished": unfinished(path),
     }
 
 
@@ -75,7 +75,10 @@ def _describe(store: FeatureStore, name: str, verify: bool) -> dict[str, Any]:
 
 def _unmarked(store: FeatureStore, name: str) -> str | None:
     """Return what is wrong where activations lie that no marker lists: their view has been lost."""
-    lost = sorted({*folders(store.path / name / "conv4")} - {*store[name].views})
+    lying = {*folders(store.path / name / "conv4")}
+    if name in unfinished(store.path):
+        return None  # being added, or by a run that was stopped
+    lost = sorted(lying - {*store[name].views})  # looked at last: what has been added meanwhile has its marker
     if not lost:
         return None
     return (
