@@ -37,7 +37,7 @@ def server():
         # A failure is final, as one that lasts longer than anybody tries again.
         patch.setenv("AWS_MAX_ATTEMPTS", "1")
         patch.setattr(s3fs.S3FileSystem, "retries", 1)
-        s3fs.S3FileSystem().mkdir("bucket")
+        s3fs.S3FileSystem().mkdir("attacked")  # not that of test_places: Moto keeps one state for a process
         yield running
         s3fs.S3FileSystem.clear_instance_cache()
 
@@ -83,10 +83,10 @@ def test_requests_fail_in_turn(server: FaultyServer, local, record_property, ste
     faults, refusals, until = 0, 0, 1
     while True:
         name = f"{step}-{way.name}-{only}-{until}"
-        store = f"s3://bucket/{name}/S"
+        store = f"s3://attacked/{name}/S"
         if step:
             assert do(0, store) is None
-        server.arm(MARKERS[step] if only else f"/bucket/{name}/S|prefix={name}", until, way)
+        server.arm(MARKERS[step] if only else f"/attacked/{name}/S|prefix={name}", until, way)
         refused = do(step, store)
         struck, _ = server.struck, server.disarm()
         if not struck:
@@ -109,11 +109,11 @@ def test_requests_fail_in_turn(server: FaultyServer, local, record_property, ste
 @pytest.mark.parametrize("way", [Way.DOWN, Way.SHORT])
 def test_reading_while_requests_fail(server: FaultyServer, way):
     """What cannot be reached is said so; it is never taken for what is not there."""
-    store = f"s3://bucket/read-{way.name}/S"
+    store = f"s3://attacked/read-{way.name}/S"
     assert [do(step, store) for step in range(2)] == [None, None]
     until, refusals = 1, 0
     while True:
-        server.arm(f"/bucket/read-{way.name}/S|prefix=read", until, way)
+        server.arm(f"/attacked/read-{way.name}/S|prefix=read", until, way)
         try:
             assert check(store) == WHOLE[1]
         except PlaceError:
@@ -131,7 +131,7 @@ def test_killed_at_a_request(server: FaultyServer, local, record_property, step)
     with Forks() as forks:
         while True:
             name = f"killed-{step}-{until}"
-            store = f"s3://bucket/{name}/S"
+            store = f"s3://attacked/{name}/S"
             if step:
                 assert do(0, store) is None
             started, running = threading.Event(), []
@@ -140,7 +140,7 @@ def test_killed_at_a_request(server: FaultyServer, local, record_property, step)
                 started.wait()
                 running[0].signal(signal.SIGKILL)
 
-            server.arm(f"/bucket/{name}/S|prefix={name}", until, Way.KILL, kill)
+            server.arm(f"/attacked/{name}/S|prefix={name}", until, Way.KILL, kill)
             running.append(forks.start(STEPS[step][0], store, *STEPS[step][1:]))
             started.set()
             outcome = running[0].wait()
