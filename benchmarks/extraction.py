@@ -79,7 +79,8 @@ def measure_video(folder: Path, name: str, width: int, height: int, seconds: int
     clips = sum(len(batch.times) for batch in batches)
 
     def extract() -> None:
-        shutil.rmtree(folder / "S", ignore_errors=True)
+        # The store stays: making one, with conv5's weights in it, happens once.
+        shutil.rmtree(folder / "S" / video.stem, ignore_errors=True)
         assert extractor.extract(Job(video)).status == "extracted"
 
     def sound() -> None:
