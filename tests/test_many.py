@@ -147,8 +147,8 @@ def test_an_extracting_ray_worker_is_killed(tmp_path, ray):
 @pytest.mark.slow
 def test_workers_end_with_the_command(tmp_path):
     """Ctrl-C, or even the death of the parent, leaves no process behind; the same command goes on."""
-    video = write_video(tmp_path / "a.mov", 16 * 48)
-    other = write_video(tmp_path / "b.mov", 16 * 48, seed=1)
+    video = write_video(tmp_path / "a.mov", 16 * 100)
+    other = write_video(tmp_path / "b.mov", 16 * 100, seed=1)
     command = [sys.executable, "-m", "chironomy", "extract", str(video), str(other), "--store", str(tmp_path / "S")]
     command += ["--weights", "random:0", "--workers", "2"]
     for stop in (signal.SIGINT, signal.SIGKILL):
