@@ -10,15 +10,13 @@ Run with ``make bench``. Everything is measured in turns in one run and printed 
 """
 
 import shutil
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from trunk import medians
 
 from extract.audio import ClipSound, timbre
 from extract.cutting import Cutter
@@ -59,18 +57,6 @@ def make_video(path: Path, width: int, height: int, seconds: int) -> Path:
     return path
 
 
-def in_turns(variants: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Return the median seconds of each, all done in turns so that a slower machine slows all of them."""
-    taken: dict[str, list[float]] = {name: [] for name in variants}
-    for turn in range(rounds + 1):
-        for name, function in variants.items():
-            began = time.perf_counter()
-            function()
-            if turn:  # the first turn warms up
-                taken[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in taken.items()}
-
-
 def measure_video(folder: Path, name: str, width: int, height: int, seconds: int) -> None:
     video = make_video(folder / f"{width}.mp4", width, height, seconds)
     backbone = load_backbone("random:0")
@@ -88,19 +74,20 @@ def measure_video(folder: Path, name: str, width: int, height: int, seconds: int
             for batch in batches:
                 timbre(reader.samples(batch.times))
 
-    median = in_turns(
+    median = medians(
         {
             "extraction": extract,
             "decoding": lambda: [frame.picture for frame in frames(video)],
             "network": lambda: [extractor.runtime.run(batch.pictures) for batch in batches],
             "sound": sound,
-        }
+        },
+        ROUNDS,
     )
     whole = median.pop("extraction")
     parts = ", ".join(f"{part} {clips / taken:.1f}" for part, taken in median.items())
     print(f"{name}: {clips / whole:.1f} clips/s, {seconds / whole:.1f} x real time (by themselves: {parts})")
     print(f"  {sum(median.values()) / whole:.2f} of the speed of its parts one after the other (0.90 wanted)")
-    again = in_turns({"again": lambda: extractor.extract(Job(video)), "hash": lambda: sha256(video)}, 9)
+    again = medians({"again": lambda: extractor.extract(Job(video)), "hash": lambda: sha256(video)}, 9)
     size = video.stat().st_size / 1e6
     print(f"  the same again: {again['again'] / again['hash']:.2f} x hashing its {size:.0f} MB (1.20 wanted)")
 
@@ -113,7 +100,7 @@ def measure_opening(folder: Path) -> None:
         shutil.copytree(folder / "S", stores[count])
         for number in range(1, count):
             shutil.copytree(recording, stores[count] / f"copy-{number}")
-    median = in_turns({str(count): lambda store=store: FeatureStore(store) for count, store in stores.items()}, 99)
+    median = medians({str(count): lambda store=store: FeatureStore(store) for count, store in stores.items()}, 99)
     print(f"opening a store of 1,000 recordings: {median['1000'] / median['10']:.2f} x one of 10 (2 wanted)")
 
 

@@ -19,7 +19,6 @@ from store.progress import silence
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-ENGINES = ("local", "ray")
 ATTEMPTS = 3  # times a task is given out, if its worker dies
 
 
@@ -53,11 +52,11 @@ def map_videos(
     """
     if engine == "ray":
         yield from _on_ray(task, jobs, workers, gpu)
-    elif workers == 1 or len(jobs) == 1:
+    elif workers == 1:
         for job in jobs:
             yield job, task(job)
     else:
-        yield from _in_processes(task, jobs, min(workers, len(jobs)))
+        yield from _in_processes(task, jobs, workers)
 
 
 def _in_processes(

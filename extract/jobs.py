@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from extract.audio import AUDIO
 from extract.regions import Region
 from store.files import require_file, sha256
 from store.spec import Spec
@@ -139,8 +140,6 @@ class Outcome:
 
 def settings_of(spec: Spec) -> Settings:
     """Return the settings that a spec was made with."""
-    from extract.audio import AUDIO
-
     parameters = {name: vars(each) for name, each in AUDIO.items()}
     (audio,) = [name for name, each in parameters.items() if each == spec.audio] or ["paper"]
     return Settings(spec.precision, spec.stride, spec.fps, spec.tail, spec.preprocessing["resize"], audio)

@@ -116,7 +116,7 @@ class Extractor:
             if not self._write(job, name, views, adding=found is not None):
                 status = "already there"
             found = FeatureStore(self.store)[name]
-            if self.settings.fps is None and status == "extracted":
+            if self.settings.fps is None and status == "extracted" and not self._told:
                 self._compare_rates(found)
         assert found is not None
         return Outcome(str(job.video), found.id, status, found.clips, time.monotonic() - began)
@@ -135,7 +135,8 @@ class Extractor:
         store = FeatureStore(self.store)
         if name not in store:
             return store.find(job.source)
-        there = store[name].attributes
+        recording = store[name]
+        there = recording.attributes
         if any(there.get(key) != job.source[key] for key in CONTENT):
             same = there.get("source_sha256") == job.source["source_sha256"]
             made_from = "the same video with another --roi or --audio" if same else there.get("source_name")
@@ -143,7 +144,7 @@ class Extractor:
                 f"{job.video}: the store {self.store} has another recording {name}, made from {made_from}; "
                 "give this one an id with --name, or use another store"
             )
-        return store[name]
+        return recording
 
     def _write(self, job: Job, name: str, views: tuple[str, ...], adding: bool) -> bool:
         """Write a recording or more views of one; return False if another process has done so meanwhile."""
@@ -156,7 +157,7 @@ class Extractor:
             self.spec,
             self.backbone.tail(),
             self._expected(info),
-            identity=job.source | attributes | {"views": list(views)},
+            identity={key: job.source[key] for key in CONTENT} | attributes,
             parts=views if adding else (),
         )
         with writer:
@@ -248,7 +249,7 @@ class Extractor:
             for name, there in FeatureStore(self.store).attributes().items()
             if abs(there.get("frame_rate", rate) / rate - 1) > _ALIKE
         }
-        if others and not self._told:
+        if others:
             self._told = True
             name, other = next(iter(others.items()))
             _log.warning(

@@ -1,11 +1,15 @@
 """Small recordings made for the tests of extraction: lossless pictures of the network's size, and a tone."""
 
 import wave
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+import torch
+
+from extract.weights import Backbone
 
 SIZE = 112  # of the network's input
 
@@ -31,22 +35,35 @@ def write_video(
     the other sides.
     """
     left, top = frame
+    framed = (np.pad(picture, ((top, top), (left, left), (0, 0))) for picture in pictures(count, seed))
+    tone = tone_of(count / rate) if sound else None
+    return write_pictures(path, framed, (SIZE + 2 * left, SIZE + 2 * top), rate, codec, tone)
+
+
+def write_pictures(
+    path: Path,
+    shown: Iterable[np.ndarray],
+    size: tuple[int, int] = (SIZE, SIZE),
+    rate: int = 25,
+    codec: str = "png",
+    tone: np.ndarray | None = None,
+) -> Path:
+    """Write pictures of a width and height at a rate, and the samples of a tone at 22,050 Hz if there is one."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=rate)
-        stream.width, stream.height = SIZE + 2 * left, SIZE + 2 * top
+        stream.width, stream.height = size
         stream.pix_fmt = "rgb24" if codec == "png" else "yuv420p"
-        tone = output.add_stream("pcm_s16le", rate=22050, layout="mono") if sound else None
-        for index, picture in enumerate(pictures(count, seed)):
-            framed = np.pad(picture, ((top, top), (left, left), (0, 0)))
-            shown = av.VideoFrame.from_ndarray(framed)
-            shown.pts, shown.time_base = index, Fraction(1, rate)
-            output.mux(stream.encode(shown))
+        sound = output.add_stream("pcm_s16le", rate=22050, layout="mono") if tone is not None else None
+        for index, picture in enumerate(shown):
+            frame = av.VideoFrame.from_ndarray(picture)
+            frame.pts, frame.time_base = index, Fraction(1, rate)
+            output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-        if tone is not None:
-            heard = av.AudioFrame.from_ndarray(tone_of(count / rate)[None], format="s16", layout="mono")
+        if sound is not None:
+            heard = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
             heard.sample_rate, heard.pts = 22050, 0
-            output.mux(tone.encode(heard))
-            output.mux(tone.encode(None))
+            output.mux(sound.encode(heard))
+            output.mux(sound.encode(None))
     return path
 
 
@@ -62,3 +79,10 @@ def write_sound(path: Path, samples: np.ndarray) -> Path:
         file.setframerate(22050)
         file.writeframes(samples.tobytes())
     return path
+
+
+def reference(backbone: Backbone, clips: np.ndarray) -> np.ndarray:
+    """conv4 of clips (clips, 16, 112, 112, 3) by the plain network; the preprocessing of 2018."""
+    x = clips.astype(np.float32) - np.array([114.7748, 107.7354, 99.4750], np.float32)
+    with torch.no_grad():
+        return backbone.trunk(torch.from_numpy(np.moveaxis(x, -1, 1))).numpy()

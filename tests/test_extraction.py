@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from recordings import pictures, write_video
+from recordings import pictures, reference, write_video
 
 from extract.jobs import Job, Settings, settings_of
 from extract.pipeline import Extractor
@@ -57,13 +56,6 @@ def extractor(store: Path, backbone: Backbone, *given, **named) -> Extractor:
 def extracted(store: Path, backbone: Backbone, job: Job, *given, **named) -> Recording:
     outcome = extractor(store, backbone, *given, **named).extract(job)
     return FeatureStore(store)[outcome.recording]
-
-
-def reference(backbone: Backbone, clips: np.ndarray) -> np.ndarray:
-    """conv4 of clips (clips, 16, 112, 112, 3) by the plain network; the preprocessing of 2018."""
-    x = clips.astype(np.float32) - np.array([114.7748, 107.7354, 99.4750], np.float32)
-    with torch.no_grad():
-        return backbone.trunk(torch.from_numpy(np.moveaxis(x, -1, 1))).numpy()
 
 
 def arrays(recording: Recording) -> dict[str, bytes]:

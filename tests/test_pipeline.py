@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from recordings import pictures, tone_of, write_sound, write_video
+from recordings import pictures, reference, tone_of, write_sound, write_video
 
 from extract.jobs import Job, Settings
 from extract.many import Recipe, extract_all
@@ -29,13 +29,6 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
     return load_backbone("random:0")
-
-
-def reference(backbone: Backbone, frames: np.ndarray) -> np.ndarray:
-    """conv4 of clips (clips, 16, 112, 112, 3) by the plain network; the preprocessing of 2018."""
-    x = frames.astype(np.float32) - np.array([114.7748, 107.7354, 99.4750], np.float32)
-    with torch.no_grad():
-        return backbone.trunk(torch.from_numpy(np.moveaxis(x, -1, 1))).numpy()
 
 
 def contents(folder: Path) -> dict[str, int]:
