@@ -88,6 +88,7 @@ class Extractor:
             FeatureStore(store).require(self.spec, "extract with those settings or into another store")
         sweep(store)
         self._told = False  # that rates differ
+        self._difference: float | None = None  # of the runtime from the reference; checked once
 
     @cached_property
     def runtime(self) -> Runtime:
@@ -163,8 +164,8 @@ class Extractor:
         with writer:
             if not self._what_to_do(self._find(name, job))[1]:  # now that no other process can be at it
                 return False
-            cutter, parity = self._compute(writer, job, name, views, info, with_sound=not adding)
-            attributes |= {"largest_difference": parity}
+            cutter = self._compute(writer, job, name, views, info, with_sound=not adding)
+            attributes |= {"largest_difference": self._difference}
             if not adding:
                 times = clip_times(
                     np.array(cutter.starts), cutter.end, CLIP_LENGTH, self.settings.stride, self.settings.tail
@@ -190,30 +191,29 @@ class Extractor:
 
     def _compute(
         self, writer: RecordingWriter, job: Job, name: str, views: tuple[str, ...], info: VideoInfo, with_sound: bool
-    ) -> tuple[Cutter, float]:
-        """Write activations and audio features; return the times and the runtime's difference from the reference."""
+    ) -> Cutter:
+        """Write activations and audio features; return what has cut the clips, with all times."""
         sound = (job.audio or (job.video if info.has_sound else None)) if with_sound else None
         arrays = [f"conv4/{view}" for view in views] + (["audio"] if sound else [])
         cutter = Cutter(self.settings.stride, self.settings.tail, writer.resume(arrays))
-        parity = None
         with (
             _SoundFeatures(writer, sound, job.audio_offset if job.audio else 0.0, self.audio) as features,
             _speedometer(name, self._expected(info)) as moved,
         ):
             for batch in prefetch(cutter.batches(self._frames(job)), _AHEAD):
-                if parity is None:
+                if self._difference is None:
                     assert batch.pictures is not None  # the first batch has them
-                    parity = self.runtime.check(batch.pictures[:1])
+                    self._difference = self.runtime.check(batch.pictures[:1])
                 if batch.first >= cutter.done:
                     features.start(batch.times)
                     self._run(writer, job, views, batch)
                 moved(batch)
-        if parity is None:
+        if not clip_count(len(cutter.starts), CLIP_LENGTH, self.settings.stride, self.settings.tail):
             raise InputError(
                 f"{job.video}: has {len(cutter.starts)} frames, fewer than one clip of {CLIP_LENGTH}; "
                 "use a longer video, or --tail loop"
             )
-        return cutter, parity
+        return cutter
 
     def _run(self, writer: RecordingWriter, job: Job, views: tuple[str, ...], batch: Batch) -> None:
         assert batch.pictures is not None

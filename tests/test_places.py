@@ -229,13 +229,17 @@ def test_killed_in_the_middle_of_an_upload(store, local, tmp_path):
         process = small_store.start(store, "a")
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(float(noise.uniform(0, seconds)))
+        if kills:
+            time.sleep(float(noise.uniform(0, seconds)))
+        else:  # once for certain while files are arriving, however fast the machine
+            while not store.fs.exists(key(store, "a/audio/c/0/0/0")):
+                time.sleep(0.001)
         process.kill()
         process.communicate()
         seconds *= 1.1  # the machine may be slow
         if process.returncode == -signal.SIGKILL:
             kills += 1
-            uploading += key(store, "a/times/c/0/0") in store.fs.find(key(store))
+            uploading += key(store, "a/audio/c/0/0/0") in store.fs.find(key(store))
     assert kills
     assert uploading
     small_store.write(store, "b")
