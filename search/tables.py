@@ -11,7 +11,15 @@ BASELINES = {
     "macro_f1": "this model",
     "probe_macro_f1": "linear probe",
     "always_macro_f1": "every class always",
-    "chance_macro_f1": "by chance, as often as in training",
+    "chance_macro_f1": "by chance, as in training",
+    "majority_macro_f1": "most frequent classes always",
+}
+FURTHER = {
+    "supported_macro_f1": "over classes that occur",
+    "micro_f1": "micro-F1",
+    "batch_averaged_f1": "averaged over batches",
+    "mean_average_precision": "mean average precision",
+    "ece": "calibration error",
 }
 
 
@@ -22,6 +30,7 @@ def show_training(result: dict[str, Any]) -> None:
     epochs = f", best of {len(trained['history'])} epochs: {trained['best_epoch']}" if "history" in trained else ""
     title = f"{result['system']} on {result['vocabulary']['name']}, {trained['split']} split{epochs}"
     _print(_scores_table(title, {part: scores[part] for part in ("validation", "test")}))
+    _print(_levels_table("Test part, level by level", scores["test"]))
     _print(_classes_table("Test part, class by class", scores["test"], result["thresholds"]))
     _show_untrained(result)
     print(f"model: {result['model']}")
@@ -33,6 +42,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
     for recording, scored in result["scored"].items():
         print(f"{recording}: {scored}")
     _print(_scores_table(f"{result['system']} ({result['model']})", {"evaluation": result["scores"]}))
+    _print(_levels_table("Level by level", result["scores"]))
     _print(_classes_table("Class by class", result["scores"], None))
     _show_untrained(result)
 
@@ -104,24 +114,53 @@ def show_demo(result: dict[str, Any]) -> None:
 
 
 def _scores_table(title: str, parts: dict[str, dict[str, Any]]) -> Table:
+    """Return scores over all classes, a column for each part; intervals are of 95 %."""
     table = Table(title=title, title_justify="left")
-    table.add_column("macro-F1")
+    table.add_column("macro-F1 [95 %]")
     for part, scores in parts.items():
         table.add_column(f"{part} ({scores['clips']} clips)", justify="right")
     for key, name in BASELINES.items():
-        table.add_row(name, *(f"{scores[key]:.2f}" for scores in parts.values()))
+        table.add_row(name, *(_number(scores, key) for scores in parts.values()))
+    table.add_section()
+    for number, name in enumerate(("above the linear probe", "above the best trivial")):
+        found = [list(scores["differences"].values())[number] for scores in parts.values()]
+        table.add_row(name, *(f"{each['mean']:+.2f}{_interval(each['interval'], '+')}" for each in found))
+    table.add_section()
+    for key, name in FURTHER.items():
+        table.add_row(name, *(_number(scores, key) for scores in parts.values()))
+    return table
+
+
+def _levels_table(title: str, scores: dict[str, Any]) -> Table:
+    """Return macro-F1 of clips, frames and events, a column for the model and each baseline."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("macro-F1")
+    for system in ("this model", "probe", "always", "chance", "majority"):
+        table.add_column(system, justify="right")
+    events = {f"events, overlap {overlap}": level for overlap, level in scores["event"].items()}
+    for name, level in {"clips": scores, "frames": scores["frame"], **events}.items():
+        table.add_row(name, *(f"{level[key]:.2f}" for key in BASELINES))
     return table
 
 
 def _classes_table(title: str, scores: dict[str, Any], thresholds: dict[str, float] | None) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("class")
-    for column in ("clips", "precision", "recall", "F1", *(["threshold"] if thresholds else [])):
+    columns = {"precision": "precision", "recall": "recall", "f1": "F1 [95 %]", "average_precision": "AP", "ece": "ECE"}
+    for column in ("clips", *columns.values(), *(["threshold"] if thresholds else [])):
         table.add_column(column, justify="right")
     for name, row in scores["classes"].items():
-        cells = [str(row["support"]), *(f"{row[key]:.2f}" for key in ("precision", "recall", "f1"))]
+        cells = [str(row["support"]), *(_number(row, key) for key in columns)]
         table.add_row(name, *cells, *([f"{thresholds[name]:.3f}"] if thresholds else []))
     return table
+
+
+def _number(scores: dict[str, Any], key: str) -> str:
+    return f"{scores[key]:.2f}{_interval(scores.get(f'{key}_interval'))}"
+
+
+def _interval(ends: list[float] | None, sign: str = "") -> str:
+    return "" if ends is None else f" [{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]"
 
 
 def _show_notes(result: dict[str, Any]) -> None:
