@@ -18,40 +18,62 @@ from commands.shared import (
     show,
 )
 
+SYSTEMS = ("probe", "mm", "sm", "sm+bb", "sm+bb+ts", "bimodal", "bimodal-gated")
+
 
 def add_train(commands: Any) -> None:
     """Add the command."""
     parser = command(commands, "train", _run_train, "Learn from the annotated part of a store's recordings.")
+    parser.set_defaults(when_stopped="the same command goes on from the last epoch kept")
     add_store(parser, "store", metavar="STORE")
     add_annotation_paths(parser)
     add_vocabulary(parser, required=True)
-    parser.add_argument(
-        "--system",
-        choices=("probe", "sm", "sm+bb", "sm+bb+ts"),
-        default="sm+bb+ts",
-        help="single model (sm), with Dynamic Batch Balance (bb) and Temporal Smoothing (ts), or the linear probe "
-        "(default sm+bb+ts)",
-    )
-    parser.add_argument(
-        "--split", choices=("blocked", "random"), default="blocked", help="how clips are held out (default blocked)"
-    )
-    parser.add_argument(
-        "--tune", choices=("conv5", "fc"), default="conv5", help="the first layer that learns (default conv5)"
-    )
-    parser.add_argument("--epochs", type=positive, metavar="N", help="at most (default 30)")
-    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of everything random (default 0)")
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder for the model")
+    what = parser.add_argument_group("what learns")
+    what.add_argument(
+        "--system",
+        choices=SYSTEMS,
+        default="sm+bb+ts",
+        help="single model (sm), with Dynamic Batch Balance (bb) and Temporal Smoothing (ts), with sound (bimodal, "
+        "bimodal-gated), a network per gesture (mm), or the linear probe alone (default sm+bb+ts)",
+    )
+    what.add_argument(
+        "--tune", choices=("conv5", "fc"), help="the first layer that learns: fc takes seconds (default conv5)"
+    )
+    what.add_argument("--context", action="store_true", default=None, help="look at neighbouring clips too")
+    what.add_argument(
+        "--standardise",
+        choices=("recording", "training", "none"),
+        help="by whose statistics features are standardised (default recording: each by its own)",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--preset", choices=("default", "paper"), default="default", help="settings to begin with")
+    how.add_argument("--loss", choices=("mse", "bce", "asl"), help="error of a clip (default mse, the paper's)")
+    how.add_argument(
+        "--class-weights", action="store_true", default=None, help="weigh rare gestures' positives (Equation 5)"
+    )
+    how.add_argument("--epochs", type=positive, metavar="N", help="at most (default 12)")
+    how.add_argument("--seed", type=seed, default=0, metavar="N", help="of everything random (default 0)")
+    add_device(how, "where to train")
+    scored = parser.add_argument_group("how it is scored")
+    scored.add_argument(
+        "--split",
+        default="blocked",
+        help="blocked (default), random, paper-v1test, leave-out:RECORDING, leave-one-out, cv:K",
+    )
+    scored.add_argument(
+        "--clip-rule", choices=("majority", "any"), help="which clips are positive: half of the frames, or one"
+    )
     add_json(parser)
 
 
 def _run_train(arguments: Arguments) -> None:
-    from heads.training import Settings
+    from heads.settings import PRESETS, Settings
     from search.runs import train
     from search.tables import show_training
 
-    given = {"tune": arguments.tune, "seed": arguments.seed}
-    if arguments.epochs is not None:
-        given["epochs"] = arguments.epochs
+    given = ("tune", "context", "standardise", "loss", "class_weights", "epochs", "seed", "clip_rule")
+    chosen = {name: getattr(arguments, name) for name in given if getattr(arguments, name) is not None}
     result = train(
         arguments.store,
         arguments.annotations,
@@ -59,7 +81,8 @@ def _run_train(arguments: Arguments) -> None:
         arguments.out,
         system=arguments.system,
         split=arguments.split,
-        settings=Settings(**given),
+        settings=Settings(**{**PRESETS[arguments.preset], **chosen}),
+        device=arguments.device,
     )
     show(arguments, result, show_training)
 
@@ -71,6 +94,8 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL")
     add_store(parser, "store", metavar="STORE")
     add_annotation_paths(parser)
+    parser.add_argument("--against", type=Path, metavar="MODEL", help="compare with another model, clip by clip")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all scores as a table")
     add_json(parser)
 
 
@@ -78,7 +103,10 @@ def _run_evaluate(arguments: Arguments) -> None:
     from search.runs import evaluate
     from search.tables import show_evaluation
 
-    show(arguments, evaluate(arguments.model, arguments.store, arguments.annotations), show_evaluation)
+    result = evaluate(
+        arguments.model, arguments.store, arguments.annotations, against=arguments.against, csv=arguments.csv
+    )
+    show(arguments, result, show_evaluation)
 
 
 def add_label(commands: Any) -> None:

@@ -54,9 +54,9 @@ def add_weights(parser: Any, default: str | None) -> None:
     parser.add_argument("--weights", default=default, metavar="auto|FILE|random:SEED", help=text)
 
 
-def add_device(parser: Any) -> None:
+def add_device(parser: Any, text: str = "where the backbone runs") -> None:
     """Add ``--device``."""
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the backbone runs")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help=text)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -10,14 +10,14 @@ from demo.performances import draw_performances
 from extract.jobs import Job
 from extract.pipeline import Extractor
 from extract.weights import load_backbone
-from heads.clips import load_clips
 from heads.labelling import label
 from heads.labels import label_clips
 from heads.model import load_model
+from search.blocks import GAP
 from search.data import load_data
+from search.evaluation import evaluation
 from search.figures import timeline
-from search.runs import score, train
-from search.splits import GAP
+from search.runs import predicted, train
 from store import annotations
 from store.annotations import ANNOTATED_TIER, Interval, media_for
 from store.errors import InputError
@@ -108,8 +108,7 @@ def _score_the_rest(folder: Path, model: Path, store: Place, video: Path, second
     unseen = _write_stretch(apart, video, seconds / 2 + GAP, seconds)
     loaded = load_model(model)
     data = load_data(FeatureStore(store), [unseen], loaded.vocabulary)
-    rest = {"rest": np.flatnonzero(data.labels.known)}
-    return score(loaded, data, rest, np.array(loaded.training["frequency"]))["rest"]
+    return evaluation(loaded.vocabulary.classes, predicted(loaded, data, np.flatnonzero(data.labels.known)))
 
 
 def _write_stretch(folder: Path, video: Path, begin: float, end: float) -> Path:
@@ -139,7 +138,7 @@ def _draw_figure(folder: Path, model: Path, store: Place, video: Path, learned_u
         recording.read("times"),
         loaded.vocabulary.classes,
         labels.positive,
-        loaded.head.predict(load_clips([recording])),
+        loaded.head.predict(loaded.clips([recording])),
         loaded.head.thresholds,
         learned_until,
     )

@@ -9,7 +9,6 @@ from extract.jobs import Job, Machine, settings_of
 from extract.pipeline import Extractor
 from extract.regions import Region
 from extract.weights import find_backbone
-from heads.clips import load_clips
 from heads.intervals import clips_to_intervals
 from heads.model import GestureModel, load_model
 from store.annotations import Interval, check_ending, predicted_tier
@@ -89,7 +88,7 @@ def label(
 
 def predict_intervals(model: GestureModel, recording: Recording) -> list[Interval]:
     """Return the gestures that a model finds in a recording, in seconds of the video."""
-    probability = model.head.predict(load_clips([recording]))
+    probability = model.head.predict(model.clips([recording]))
     classes = list(class_members(model.vocabulary))
     return clips_to_intervals(probability, model.head.present(probability), recording.read("times"), classes)
 

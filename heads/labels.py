@@ -27,18 +27,28 @@ class Labels:
         Whether each class is active in each frame, by any overlap.
     known : ndarray of bool, shape (clips,)
         Whether the whole clip was annotated; the labels of the others mean nothing.
+    rule : {"majority", "any"}
+        Which clips are positive.
     """
 
     frames: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    rule: str = "majority"
 
     @cached_property
     def positive(self) -> NDArray[np.bool_]:
-        """The clips' hard labels by the majority rule, (clips, classes)."""
-        return clip_labels(self.frames)
+        """The clips' hard labels, (clips, classes)."""
+        return clip_labels(self.frames, self.rule)
 
 
-def label_clips(recording: Recording, spec: Spec, matched: Matched, vocabulary: Vocabulary, source: object) -> Labels:
+def label_clips(
+    recording: Recording,
+    spec: Spec,
+    matched: Matched,
+    vocabulary: Vocabulary,
+    source: object,
+    rule: str = "majority",
+) -> Labels:
     """Return the labels of a recording's clips.
 
     A class of the vocabulary is active when any of its gestures is, the background class when no other
@@ -56,6 +66,8 @@ def label_clips(recording: Recording, spec: Spec, matched: Matched, vocabulary: 
         The classes.
     source : path-like
         The annotation file, for messages.
+    rule : {"majority", "any"}
+        Which clips are positive.
 
     Raises
     ------
@@ -70,10 +82,11 @@ def label_clips(recording: Recording, spec: Spec, matched: Matched, vocabulary: 
     if vocabulary.background is not None:
         columns.append(~np.any(columns, axis=0))
     inside = frames_within(frame_times, end, matched.annotated)
-    rule = (spec.clip_length, spec.stride, spec.tail)
+    cut = (spec.clip_length, spec.stride, spec.tail)
     return Labels(
-        frames=to_clips(np.column_stack(columns), *rule),
-        known=np.asarray(to_clips(inside, *rule).all(axis=1)),
+        frames=to_clips(np.column_stack(columns), *cut),
+        known=np.asarray(to_clips(inside, *cut).all(axis=1)),
+        rule=rule,
     )
 
 

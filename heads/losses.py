@@ -1,25 +1,77 @@
-"""Losses over a batch of clips, each class an independent yes or no."""
+"""Losses over a batch of clips, each class an independent yes or no.
 
+A loss is a criterion, which gives an error for each clip and class, and a way to bring these together: their
+plain mean, or Dynamic Batch Balance. Predictions are probabilities, targets 0 to 1, hard or smoothed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
+
+_FOCUS, _MARGIN = 4.0, 0.05  # gamma- and m of the asymmetric loss, as its authors choose them; gamma+ is 0
 
 
-def mean_squared_error(prediction: Tensor, target: Tensor, positive: Tensor) -> Tensor:
-    """Return the plain mean squared error (Section 5.3), as the single model without balancing uses it.
+def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return squared errors, the paper's criterion (Section 5.3), of the arguments' shape."""
+    return (prediction - target) ** 2
+
+
+def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return binary cross-entropies, of the arguments' shape."""
+    return functional.binary_cross_entropy(prediction, target, reduction="none")
+
+
+def asymmetric(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the asymmetric loss (Ridnik et al., arXiv:2009.14119, Equations 4 to 6), of the arguments' shape.
+
+    Negatives that are easy count little: their probability is lowered by a margin, and what is left of it
+    weighs the term. A soft target takes its share of both terms.
+    """
+    nearest_zero = torch.finfo(prediction.dtype).tiny
+    shifted = (prediction - _MARGIN).clamp(min=0)
+    over_positive = -prediction.clamp(min=nearest_zero).log()
+    over_negative = -(shifted**_FOCUS) * torch.log1p(-shifted)
+    return target * over_positive + (1 - target) * over_negative
+
+
+CRITERIA: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": squared_error,
+    "bce": cross_entropy,
+    "asl": asymmetric,
+}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How far a batch of predictions is from its targets.
 
     Parameters
     ----------
-    prediction, target : Tensor, shape (batch, classes)
-        Probabilities, and labels from 0 to 1.
-    positive : Tensor
-        Not used: the error does not depend on which clips are positive.
-
-    Returns
-    -------
-    Tensor
-        A scalar of `prediction`'s type.
+    criterion : {"mse", "bce", "asl"}
+        Error of one clip and class.
+    balance : bool
+        Dynamic Batch Balance over these; else their mean.
+    class_weight : Tensor, shape (classes,), optional
+        W of Equation 5, multiplied with the positives' errors.
     """
-    return ((prediction - target.to(prediction.dtype)) ** 2).mean()
+
+    criterion: str
+    balance: bool
+    class_weight: Tensor | None = None
+
+    def __call__(self, prediction: Tensor, target: Tensor, positive: Tensor) -> Tensor:
+        """Return the loss, a scalar; arguments (batch, classes), `positive` bool."""
+        error = CRITERIA[self.criterion](prediction, target.to(prediction.dtype))
+        if self.balance:
+            return _balanced(error, positive, self.class_weight)
+        if self.class_weight is not None:
+            error = torch.where(positive, self.class_weight.to(error) * error, error)
+        return error.mean()
 
 
 def dynamic_batch_balance(
@@ -48,7 +100,27 @@ def dynamic_batch_balance(
     Tensor
         A scalar of `prediction`'s type.
     """
-    error = (prediction - target.to(prediction.dtype)) ** 2
+    return _balanced(squared_error(prediction, target.to(prediction.dtype)), positive, class_weight)
+
+
+def class_weights(positive: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the weight of each class (Equation 5): positives of all classes over positives of this one.
+
+    Parameters
+    ----------
+    positive : ndarray of bool, shape (clips, classes)
+        Hard labels of the training clips.
+
+    Returns
+    -------
+    ndarray of float64, shape (classes,)
+        0 for a class without positives.
+    """
+    counts = positive.sum(axis=0)
+    return np.divide(counts.sum(), counts, out=np.zeros(len(counts)), where=counts > 0)
+
+
+def _balanced(error: Tensor, positive: Tensor, class_weight: Tensor | None) -> Tensor:
     is_positive = positive.to(error.dtype)
     is_negative = 1 - is_positive
     positives, negatives = is_positive.sum(dim=0), is_negative.sum(dim=0)  # (classes,)
@@ -56,7 +128,7 @@ def dynamic_batch_balance(
     over_positives = (error * is_positive).sum(dim=0) / positives.clamp(min=1)
     over_negatives = (error * is_negative).sum(dim=0) / negatives.clamp(min=1)
     if class_weight is not None:
-        over_positives = class_weight.to(error.dtype) * over_positives
+        over_positives = class_weight.to(error) * over_positives
     factor = torch.where(positives >= negatives, torch.ones_like(positives), len(error) / positives.clamp(min=1))
     factor = torch.where(positives == 0, torch.zeros_like(factor), factor)
     return (factor * (over_positives + over_negatives)).sum()

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,22 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from heads.clips import Clips
-from heads.network import Architecture, GestureNetwork
+from extract.views import PLAIN
+from heads.clips import Clips, load_clips
+from heads.learner import predict_network
+from heads.network import Architecture, Network, load_network
 from heads.probe import LinearProbe
-from heads.training import predict_network
+from heads.scale import Scale
+from heads.settings import Settings
 from store.errors import InputError
 from store.files import write_atomically
+from store.recording import Recording
 from store.spec import Spec
 from store.vocabulary import Vocabulary
 
-FORMAT_VERSION = 2  # 1: of r3d34, without saying so
+FORMAT_VERSION = 3  # 1: of r3d34, without saying so; 2: with conv5 always, standardised by recording
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-_PROBE = "probe."
+_PROBE, _SCALE = "probe.", "scale."
 
 
 @dataclass(frozen=True)
@@ -31,20 +36,28 @@ class Head:
 
     Parameters
     ----------
-    predictor : GestureNetwork or LinearProbe
+    predictor : Network or LinearProbe
         What computes.
     thresholds : ndarray of float64, shape (classes,)
         Presence is probability >= threshold.
     """
 
-    predictor: GestureNetwork | LinearProbe
+    predictor: Network | LinearProbe
     thresholds: NDArray[np.float64]
 
-    def predict(self, clips: Clips) -> NDArray[np.float64]:
-        """Return the probability of each class in each clip, (clips, classes)."""
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs it needs, as `heads.clips` has them."""
         if isinstance(self.predictor, LinearProbe):
-            return self.predictor.predict(clips)
-        return predict_network(self.predictor, clips)
+            return self.predictor.inputs
+        return self.predictor.architecture.inputs
+
+    def predict(self, clips: Clips, index: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        """Return the probability of each class in some clips, or in all, (len(index), classes)."""
+        index = np.arange(len(clips)) if index is None else index
+        if isinstance(self.predictor, LinearProbe):
+            return self.predictor.predict(clips, index)
+        return predict_network(self.predictor, clips.only(*self.inputs), index)
 
     def present(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return where each class is present, (clips, classes)."""
@@ -67,8 +80,12 @@ class GestureModel:
         The model proper; for the system ``probe`` the probe itself.
     probe : Head
         The linear probe trained on the same clips, to stand beside every score.
+    settings : Settings
+        How it was trained.
+    scales : dict of Scale
+        By input, where inputs are standardised by the training clips' statistics.
     training : dict
-        JSON-ready: settings, split, and which recordings' clips were used for what.
+        JSON-ready: split, and which recordings' clips were used for what.
     scores : dict
         JSON-ready: scores at the end of training.
     """
@@ -78,14 +95,23 @@ class GestureModel:
     spec: Spec
     head: Head
     probe: Head
+    settings: Settings
+    scales: dict[str, Scale]
     training: dict[str, Any]
     scores: dict[str, Any]
 
+    def clips(self, recordings: Sequence[Recording], probe: bool = False) -> Clips:
+        """Open the clips of recordings as the model needs them, and as its probe does if that is asked for."""
+        inputs = {*self.head.inputs, *(self.probe.inputs if probe else ())}
+        clips = load_clips(recordings, sorted(inputs), self.settings.standardise)
+        if self.settings.standardise == "training":
+            return clips.scaled({(name, PLAIN): self.scales[name] for name in inputs})
+        return clips
+
     def describe(self) -> dict[str, Any]:
         """Return what ``model.json`` holds."""
-        architecture = None
-        if isinstance(self.head.predictor, GestureNetwork):
-            architecture = asdict(self.head.predictor.architecture)
+        predictor = self.head.predictor
+        architecture = None if isinstance(predictor, LinearProbe) else asdict(predictor.architecture)
         return {
             "format_version": FORMAT_VERSION,
             "system": self.system,
@@ -94,6 +120,7 @@ class GestureModel:
             "architecture": architecture,
             "thresholds": self._by_class(self.head.thresholds),
             "probe_thresholds": self._by_class(self.probe.thresholds),
+            "settings": asdict(self.settings),
             "training": self.training,
             "scores": self.scores,
         }
@@ -110,7 +137,9 @@ class GestureModel:
         probe = self.probe.predictor
         assert isinstance(probe, LinearProbe)
         weights = {f"{_PROBE}weight": probe.weight, f"{_PROBE}bias": probe.bias}
-        if isinstance(self.head.predictor, GestureNetwork):
+        for name, scale in self.scales.items():
+            weights |= {f"{_SCALE}{name}.mean": scale.mean, f"{_SCALE}{name}.divisor": scale.divisor}
+        if not isinstance(self.head.predictor, LinearProbe):
             weights |= self.head.predictor.weights()
         contiguous = {name: np.ascontiguousarray(values) for name, values in weights.items()}
         try:
@@ -173,18 +202,21 @@ def load_model(folder: Path) -> GestureModel:
         weights = load_file(folder / WEIGHTS)
         vocabulary = Vocabulary.from_dict(described["vocabulary"], str(folder / DESCRIPTION))
         probe = LinearProbe(weights.pop(f"{_PROBE}weight"), weights.pop(f"{_PROBE}bias"))
-        predictor: GestureNetwork | LinearProbe = probe
+        scales = {
+            name: Scale(weights.pop(f"{_SCALE}{name}.mean"), weights.pop(f"{_SCALE}{name}.divisor"))
+            for name in [name.split(".")[1] for name in weights if name.startswith(_SCALE) and name.endswith(".mean")]
+        }
+        predictor: Network | LinearProbe = probe
         if described["architecture"] is not None:
-            architecture = Architecture(
-                **{**described["architecture"], "widths": tuple(described["architecture"]["widths"])}
-            )
-            predictor = GestureNetwork.from_weights(weights, architecture)
+            predictor = load_network(weights, Architecture.from_dict(described["architecture"]))
         return GestureModel(
             system=described["system"],
             vocabulary=vocabulary,
             spec=Spec.from_dict(described["spec"]),
             head=Head(predictor, _in_order(described["thresholds"], vocabulary)),
             probe=Head(probe, _in_order(described["probe_thresholds"], vocabulary)),
+            settings=Settings.from_dict(described.get("settings", described["training"])),
+            scales=scales,
             training=described["training"],
             scores=described["scores"],
         )

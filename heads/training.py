@@ -1,74 +1,22 @@
-"""Training a head on stored activations (Sections 4.2, 4.3 and 5.3)."""
+"""Training a network: epochs, the best of them, when to stop, and how to go on after that (Section 5.3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from heads.clips import Clips
-from heads.labels import Labels
-from heads.losses import dynamic_batch_balance, mean_squared_error
-from heads.network import Architecture, GestureNetwork
-from heads.targets import temporal_smoothing
+from heads.checkpoint import Checkpoint
+from heads.learner import Learner, Task
+from heads.network import Network
+from heads.settings import Settings, System
+from store.errors import InputError
 from store.progress import Advance
 
-
-@dataclass(frozen=True)
-class System:
-    """One of the paper's systems (Table 6), as parts switched on.
-
-    Parameters
-    ----------
-    balance : bool
-        Dynamic Batch Balance instead of the plain mean squared error.
-    smoothing : bool
-        Temporally smoothed targets instead of hard ones.
-    """
-
-    balance: bool
-    smoothing: bool
-
-
-SYSTEMS = {
-    "sm": System(balance=False, smoothing=False),
-    "sm+bb": System(balance=True, smoothing=False),
-    "sm+bb+ts": System(balance=True, smoothing=True),
-}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train. The defaults are ours, not the paper's.
-
-    The paper: Adam, learning rate 1e-3, coupled L2 of 1e-2, batches of 32, 3000 epochs. That L2 flattens a
-    single model to a constant within a few epochs, so the decay here is decoupled (AdamW).
-
-    Parameters
-    ----------
-    epochs : int
-        At most.
-    patience : int
-        Epochs without a better validation score after which training stops.
-    batch : int
-        Clips in a batch.
-    learning_rate, weight_decay : float
-        Of AdamW.
-    tune : {"conv5", "fc"}
-        ``conv5``: conv5, fc and the classifier learn; ``fc``: conv5 stays as it is.
-    seed : int
-        Of everything random.
-    """
-
-    epochs: int = 30
-    patience: int = 8
-    batch: int = 32
-    learning_rate: float = 1e-4
-    weight_decay: float = 1e-2
-    tune: str = "conv5"
-    seed: int = 0
+Scorer = Callable[[NDArray[np.bool_], NDArray[np.float64]], float]
 
 
 @dataclass(frozen=True)
@@ -78,9 +26,9 @@ class Epoch:
     Parameters
     ----------
     loss : float
-        Mean training loss over batches.
+        Mean training loss over batches; 0 before the first.
     score : float
-        Validation score, higher is better.
+        Validation score, higher is better; 0 without validation.
     """
 
     loss: float
@@ -93,163 +41,122 @@ class Trained:
 
     Parameters
     ----------
-    network : GestureNetwork
+    network : Network
         With the weights of the best epoch, in evaluation mode.
     history : tuple of Epoch
-        All epochs run.
+        All epochs run; number 0 is the start.
     best : int
-        Number of the best epoch, from 1.
+        Number of the best epoch.
     """
 
-    network: GestureNetwork
+    network: Network
     history: tuple[Epoch, ...]
     best: int
 
 
-Scorer = Callable[[NDArray[np.bool_], NDArray[np.float64]], float]
+@dataclass
+class _Run:
+    """How far a training has come."""
+
+    number: int = 0
+    best: int = 0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    history: list[Epoch] = field(default_factory=list)
+
+    def state(self) -> dict[str, Any]:
+        """Return it as `torch.load` may read it."""
+        return vars(self) | {"history": [astuple(epoch) for epoch in self.history]}
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> "_Run":
+        """Return it from its `state`."""
+        return cls(**state | {"history": [Epoch(*each) for each in state["history"]]})
 
 
 def train_network(
-    tail: dict[str, NDArray[np.float32]],
-    architecture: Architecture,
+    network: Network,
     system: System,
     settings: Settings,
-    clips: Clips,
-    labels: Labels,
-    training: NDArray[np.intp],
-    validation: NDArray[np.intp],
+    task: Task,
     score: Scorer,
     advance: Advance,
+    epochs: int | None = None,
+    device: str = "auto",
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
-    """Train a head, keep its best epoch, stop when it no longer improves.
+    """Train a network, keep its best epoch, stop when it no longer improves.
 
     Parameters
     ----------
-    tail : dict of ndarray
-        Weights of conv5 and fc to start from.
-    architecture : Architecture
-        Shape of the classifier.
+    network : Network
+        As it begins, which is a candidate too; it is changed.
     system : System
         Loss and targets.
     settings : Settings
         How to train.
-    clips : Clips
-        Activations of all clips.
-    labels : Labels
-        Labels of the same clips.
-    training, validation : ndarray of int
-        Indices of the clips to learn from and to watch.
+    task : Task
+        What to learn.
     score : callable
         Maps hard labels and probabilities of the validation clips, (clips, classes) each, to a number.
     advance : Advance
         Called after each epoch.
+    epochs : int, optional
+        At most, in place of the settings'; the learning rate goes its way as if there were all.
+    device : {"auto", "cpu", "cuda"}
+        Where to train.
+    checkpoint : Checkpoint, optional
+        Where the state is kept while training, and taken from if a training was stopped.
+
+    Raises
+    ------
+    InputError
+        If there is no such device.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        network = GestureNetwork(tail, architecture)
-        inputs = _Inputs(network, clips, frozen=settings.tune == "fc")
-        learner = _Learner(network, inputs, system, settings, labels)
-        history: list[Epoch] = []
-        best, best_weights = 0, network.state_dict()
-        for number in range(1, settings.epochs + 1):
-            loss = learner.epoch(training)
-            inputs.settle(training, settings.batch)
-            value = score(labels.positive[validation], inputs.probabilities(validation))
-            history.append(Epoch(loss, value))
-            if best == 0 or value > history[best - 1].score:
-                best, best_weights = (
-                    number,
-                    {name: tensor.clone() for name, tensor in network.state_dict().items()},
-                )
-            advance(1, note=f"loss {loss:.3f}, validation F1 {value:.2f} (best {history[best - 1].score:.2f})")
-            if number - best >= settings.patience:
-                break
-        network.load_state_dict(best_weights)
-    return Trained(network.eval(), tuple(history), best)
+        learner = Learner(network, system, settings, task, choose_device(device))
+        kept = checkpoint.load() if checkpoint is not None else None
+        if kept is None:
+            run = _Run()
+            _judge(learner, task, score, run, loss=0.0)
+        else:
+            run = _Run.of(kept["run"])
+            learner.load_state(kept["learner"])
+            advance(run.number)
+        last = settings.epochs if epochs is None else epochs
+        while run.number < last and run.number - run.best < settings.patience:
+            run.number += 1
+            _judge(learner, task, score, run, learner.epoch(run.number))
+            if checkpoint is not None:
+                checkpoint.save({"run": run.state(), "learner": learner.state()})
+            advance(1, note=_describe(run, watched=len(task.validation) > 0))
+    return Trained(learner.finished(run.best_weights), tuple(run.history), run.best)
 
 
-def predict_network(network: GestureNetwork, clips: Clips, batch: int = 64) -> NDArray[np.float64]:
-    """Return the probability of each class in each clip, (clips, classes)."""
-    network.eval()
-    return _Inputs(network, clips, frozen=False).probabilities(np.arange(len(clips)), batch)
+def choose_device(device: str) -> torch.device:
+    """Return where to train.
+
+    Raises
+    ------
+    InputError
+        If a GPU is asked for, and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: PyTorch finds no such GPU; check the driver or take --device cpu")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-class _Inputs:
-    """What the trainable part sees of a clip: activations, or with conv5 frozen its pooled features."""
-
-    def __init__(self, network: GestureNetwork, clips: Clips, frozen: bool):
-        self._network, self._clips = network, clips
-        self._pooled: Tensor | None = None
-        if frozen:
-            with torch.inference_mode():
-                network.eval()
-                every = np.array_split(np.arange(len(clips)), max(1, len(clips) // 64))
-                pooled = torch.cat([network.conv5(clips.standardised(index)) for index in every])
-            self._pooled = pooled.clone()
-
-    @property
-    def trainable(self) -> list[nn.Parameter]:
-        if self._pooled is None:
-            return list(self._network.parameters())
-        return [*self._network.fc.parameters(), *self._network.classifier.parameters()]
-
-    def logits(self, index: NDArray[np.intp]) -> Tensor:
-        if self._pooled is None:
-            return self._network(self._clips.standardised(index))
-        return self._network.head(self._pooled[torch.from_numpy(index)])
-
-    def probabilities(self, index: NDArray[np.intp], batch: int = 64) -> NDArray[np.float64]:
-        self._network.eval()
-        with torch.inference_mode():
-            parts = [torch.sigmoid(self.logits(index[at : at + batch])) for at in range(0, len(index), batch)]
-            return torch.cat(parts).double().numpy()
-
-    def settle(self, index: NDArray[np.intp], batch: int) -> None:
-        """Re-estimate conv5's batch-norm statistics on the training clips.
-
-        The running ones lag behind the weights, and scores swing from epoch to epoch with them.
-        """
-        if self._pooled is not None:
-            return
-        norms = [module for module in self._network.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over all batches
-        self._network.train()
-        with torch.no_grad():
-            for at in range(0, len(index), batch):
-                self._network.conv5(self._clips.standardised(index[at : at + batch]))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+def _judge(learner: Learner, task: Task, score: Scorer, run: _Run, loss: float) -> None:
+    """Score an epoch, and keep its weights if they are the best so far."""
+    with learner.evaluated():
+        value = 0.0
+        if len(task.validation):
+            value = score(task.labels.positive[task.validation], learner.probabilities(task.validation))
+        run.history.append(Epoch(loss, value))
+        if run.number == 0 or not len(task.validation) or value > run.history[run.best].score:
+            run.best, run.best_weights = run.number, learner.weights()
 
 
-class _Learner:
-    """The optimiser's side of training."""
-
-    def __init__(self, network: GestureNetwork, inputs: _Inputs, system: System, settings: Settings, labels: Labels):
-        self._network, self._inputs, self._batch = network, inputs, settings.batch
-        self._loss = dynamic_batch_balance if system.balance else mean_squared_error
-        self._positive = torch.from_numpy(labels.positive)
-        soft = temporal_smoothing(labels.frames) if system.smoothing else labels.positive
-        self._target = torch.from_numpy(soft.astype(np.float32))
-        self._optimiser = torch.optim.AdamW(
-            inputs.trainable, lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        self._order = np.random.default_rng(settings.seed)
-
-    def epoch(self, training: NDArray[np.intp]) -> float:
-        """Go once through the training clips in random order; return the mean loss."""
-        self._network.train()
-        losses = []
-        shuffled = self._order.permutation(training)
-        for at in range(0, len(shuffled), self._batch):
-            index = shuffled[at : at + self._batch]
-            rows = torch.from_numpy(index)
-            prediction = torch.sigmoid(self._inputs.logits(index))
-            loss = self._loss(prediction, self._target[rows], self._positive[rows])
-            self._optimiser.zero_grad()
-            loss.backward()
-            self._optimiser.step()
-            losses.append(float(loss.detach()))
-        return float(np.mean(losses))
+def _describe(run: _Run, watched: bool) -> str:
+    loss, score = astuple(run.history[-1])
+    seen = f", validation {score:.3f} (best {run.history[run.best].score:.3f})" if watched else ""
+    return f"loss {loss:.3f}{seen}"

@@ -1,14 +1,13 @@
-"""Annotated recordings: features from a store and labels from annotation files, brought together."""
+"""Annotated recordings: a store's recordings and the labels of their clips, brought together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from heads.clips import Clips, load_clips
 from heads.labels import Labels, label_clips
+from search.blocks import Timeline
 from store import annotations
 from store.errors import InputError
 from store.features import FeatureStore, Recording
@@ -26,25 +25,22 @@ class Data:
         In the order of the clips.
     sources : tuple of Path
         Their annotation files.
-    clips : Clips
-        All clips.
     labels : Labels
-        Of the same clips.
-    times : ndarray of float64, shape (clips, 2)
-        Start and end in seconds.
+        Of all clips.
+    timeline : Timeline
+        The same clips in time.
     notes : tuple of str
         What a user should know of the annotations: tiers left alone, files without a recording.
     """
 
     recordings: tuple[Recording, ...]
     sources: tuple[Path, ...]
-    clips: Clips
     labels: Labels
-    times: NDArray[np.float64]
+    timeline: Timeline
     notes: tuple[str, ...]
 
 
-def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary) -> Data:
+def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary, rule: str = "majority") -> Data:
     """Bring the recordings of a store together with their annotation files.
 
     Parameters
@@ -55,6 +51,8 @@ def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary
         Annotation files, or folders of them; a file belongs to the recording of its stem.
     vocabulary : Vocabulary
         The classes.
+    rule : {"majority", "any"}
+        Which clips are positive.
 
     Raises
     ------
@@ -75,23 +73,26 @@ def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary
     for stem, path in found.items():
         matched = match(annotations.read(path), vocabulary, stem)
         recordings.append(store[stem])
-        labels.append(label_clips(store[stem], store.spec, matched, vocabulary, path))
+        labels.append(label_clips(store[stem], store.spec, matched, vocabulary, path, rule))
         notes += _describe_matching(path, matched)
     present = np.concatenate([each.positive[each.known] for each in labels])
     missing = [name for name, clips in zip(vocabulary.classes, present.T, strict=True) if not clips.any()]
     if missing:
         notes.append(f"annotated nowhere, so it cannot be learned: {', '.join(missing)}")
-    return Data(
-        recordings=tuple(recordings),
-        sources=tuple(found.values()),
-        clips=load_clips(recordings),
-        labels=Labels(
-            frames=np.concatenate([each.frames for each in labels]),
-            known=np.concatenate([each.known for each in labels]),
-        ),
-        times=np.concatenate([recording.read("times") for recording in recordings]),
-        notes=tuple(notes),
+    joined = Labels(
+        frames=np.concatenate([each.frames for each in labels]),
+        known=np.concatenate([each.known for each in labels]),
+        rule=rule,
     )
+    timeline = Timeline(
+        times=np.concatenate([recording.read("times") for recording in recordings]),
+        recording=np.repeat(np.arange(len(recordings)), [recording.clips for recording in recordings]),
+        known=joined.known,
+        positive=joined.positive,
+        names=tuple(recording.id for recording in recordings),
+        videos=tuple(recording.attributes["source_sha256"] for recording in recordings),
+    )
+    return Data(tuple(recordings), tuple(found.values()), joined, timeline, tuple(notes))
 
 
 def _describe_matching(path: Path, matched: Matched) -> list[str]:

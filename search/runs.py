@@ -1,6 +1,6 @@
 """Training and evaluation runs: a store and annotations in, a model and its scores out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -8,23 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.metrics import always_f1, chance_f1, macro_f1, precision_recall_f1
-from heads.model import GestureModel, Head, check_destination, load_model
-from heads.network import Architecture, GestureNetwork
-from heads.probe import LinearProbe, fit_probe
-from heads.training import SYSTEMS, Settings, train_network
-from search import splits
+from heads.model import GestureModel, check_destination, load_model
+from heads.settings import NAMES, Settings
+from search.bootstrap import paired_difference
 from search.data import Data, load_data
-from search.splits import Split
-from search.thresholds import UNTUNED, best_f1
+from search.evaluation import MODEL, Scored, evaluation, pool, write_csv
+from search.fitting import Fitted, Workbench
+from search.folds import PARTS, FoldResult, fit_fold, median_best, to_score
+from search.splits import Fold, make_folds
+from search.thresholds import steady
 from store.errors import InputError
 from store.features import FeatureStore
 from store.places import Place
-from store.progress import progress
 from store.vocabulary import class_members, load_vocabulary
 
-PROBE = "probe"
-SPLITS = ("blocked", "random")
+_SHORT = ("clips", "macro_f1", "probe_macro_f1", "always_macro_f1", "chance_macro_f1", "majority_macro_f1")
 
 
 def train(
@@ -36,11 +34,14 @@ def train(
     system: str = "sm+bb+ts",
     split: str = "blocked",
     settings: Settings | None = None,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Train a model on a store, save it, and return its scores.
 
     Thresholds are tuned on the validation part; the test part is looked at once, at the end. A linear probe
-    is trained on the same clips, to stand beside every score.
+    is trained on the same clips, to stand beside every score. With a split of several folds, scores are those of
+    the folds together, and the model that is saved learns from everything: for as many epochs as were best in the
+    median fold, with thresholds tuned on what each fold said of its test part.
 
     Parameters
     ----------
@@ -51,13 +52,15 @@ def train(
     vocabulary : str
         Name of a built-in vocabulary, or a TOML file.
     out : Path
-        Folder for the model.
-    system : {"probe", "sm", "sm+bb", "sm+bb+ts"}
-        What to train.
-    split : {"blocked", "random"}
-        How to divide the clips.
+        Folder for the model. While training, the state is kept beside it, and gone on with after a stop.
+    system : str
+        What to train, one of `heads.settings.NAMES`.
+    split : str
+        How to divide the clips, as `search.splits.make_folds` takes it.
     settings : Settings, optional
         How to train; the defaults if not given.
+    device : {"auto", "cpu", "cuda"}
+        Where to train.
 
     Returns
     -------
@@ -70,31 +73,35 @@ def train(
         If something given cannot be used; nothing is written then.
     """
     settings = settings or Settings()
+    if system not in NAMES:
+        raise InputError(f"no system is called {system!r}; there are {', '.join(NAMES)}")
     check_destination(out)
     classes = load_vocabulary(vocabulary)
     opened = FeatureStore(store)
-    data = load_data(opened, annotation_paths, classes)
-    parts = make_split(data, split, settings.seed)
-    gestures = len(class_members(classes))  # the background class, which comes behind them, is no gesture
-    if not data.labels.positive[parts.training, :gestures].any():
-        raise InputError(f"{data.sources[0]}: no gesture in the training part; annotate more of the video")
-    probe = _with_thresholds(fit_probe(data.clips, parts.training, data.labels.positive), data, parts)
-    head, training = probe, {"system": PROBE, "seed": settings.seed}
-    if system != PROBE:
-        head, training = _train_head(opened, data, parts, system, settings)
+    data = load_data(opened, annotation_paths, classes, settings.clip_rule)
+    folds = _folds(data, split, settings.seed, gestures=len(class_members(classes)))
+    bench = Workbench(opened, data, classes, system, settings, device)
+    states = [out.with_name(f".{out.name}.{number}.training") for number in range(len(folds) + 1)]
+    results = []
+    for fold, state in zip(folds, states, strict=False):
+        final, result = fit_fold(bench, data, fold, state)
+        results.append(result)
+    if len(folds) > 1:
+        final = _fit_all(bench, data, results, states[-1])
     model = GestureModel(
         system=system,
         vocabulary=classes,
         spec=opened.spec,
-        head=head,
-        probe=probe,
-        training=training | {"split": split, "recordings": _describe_parts(data, parts)},
-        scores={},
+        head=final.head,
+        probe=final.probe,
+        settings=settings,
+        scales=final.scales,
+        training=_describe(final, data, split, asdict(folds[0].split) if len(folds) == 1 else None),
+        scores=_scores(classes.classes, results),
     )
-    frequency = data.labels.positive[parts.training].mean(axis=0)
-    scores = score(model, data, {"validation": parts.validation, "test": parts.test}, frequency)
-    model = replace(model, scores=scores, training=model.training | {"frequency": frequency.tolist()})
     model.save(out)
+    for state in states:
+        state.unlink(missing_ok=True)
     return model.describe() | {
         "model": str(out),
         "untrained_backbone": opened.spec.untrained,
@@ -102,10 +109,29 @@ def train(
     }
 
 
-def evaluate(model: Path, store: Place, annotation_paths: Sequence[Path]) -> dict[str, Any]:
+def evaluate(
+    model: Path,
+    store: Place,
+    annotation_paths: Sequence[Path],
+    against: Path | None = None,
+    csv: Path | None = None,
+) -> dict[str, Any]:
     """Score a model on annotated recordings of a store.
 
     Of recordings that the model was trained on, only the clips of its test part count.
+
+    Parameters
+    ----------
+    model : Path
+        Its folder.
+    store : Path or UPath
+        A feature store.
+    annotation_paths : sequence of Path
+        Annotation files, or folders of them.
+    against : Path, optional
+        Another model, of the same classes, to compare with on the clips that neither was trained on.
+    csv : Path, optional
+        Where to write the scores as a table.
 
     Returns
     -------
@@ -121,143 +147,110 @@ def evaluate(model: Path, store: Place, annotation_paths: Sequence[Path]) -> dic
     loaded = load_model(model)
     opened = FeatureStore(store)
     opened.require(loaded.spec, f"the model {model} needs the latter; extract into another store")
-    data = load_data(opened, annotation_paths, loaded.vocabulary)
-    chosen, scored = _scored_clips(loaded, data)
+    data = load_data(opened, annotation_paths, loaded.vocabulary, loaded.settings.clip_rule)
+    chosen, described = _unseen(loaded, data)
+    other = None
+    if against is not None:
+        other = _comparable(against, loaded, opened)
+        chosen = np.intersect1d(chosen, _unseen(other, data)[0])
     if not len(chosen):
-        raise InputError(f"{store}: no annotated clip that the model {model} was not trained on; annotate more")
+        who = f"the model {model} was" if other is None else f"{model} and {against} were"
+        raise InputError(f"{store}: no annotated clip that {who} not trained on; annotate more")
+    scored = predicted(loaded, data, chosen)
+    scores = evaluation(loaded.vocabulary.classes, scored)
+    if other is not None:
+        theirs = predicted(other, data, chosen)
+        difference = paired_difference([scored.counts[MODEL]], [theirs.counts[MODEL]])
+        scores["differences"][str(against)] = {"mean": difference.mean, "interval": difference.interval}
+    if csv is not None:
+        write_csv(csv, scores)
     return {
         "model": str(model),
         "system": loaded.system,
         "untrained_backbone": opened.spec.untrained,
-        "scored": scored,
-        "scores": score(loaded, data, {"evaluation": chosen}, np.array(loaded.training["frequency"]))["evaluation"],
+        "scored": described,
+        "scores": scores,
         "notes": list(data.notes),
     }
 
 
-def score(
-    model: GestureModel, data: Data, parts: Mapping[str, NDArray[np.intp]], frequency: NDArray[np.float64]
-) -> dict[str, dict[str, Any]]:
-    """Score a model, its probe and the trivial baselines on parts of the clips.
-
-    Parameters
-    ----------
-    model : GestureModel
-        Whose head and probe are scored.
-    data : Data
-        Clips and labels.
-    parts : mapping of str to ndarray of int
-        Name of a part -> its clips.
-    frequency : ndarray of float64, shape (classes,)
-        Share of the training clips in which each class is present, for the baseline by chance.
-
-    Returns
-    -------
-    dict
-        JSON-ready, by part.
-    """
-    present = model.head.present(model.head.predict(data.clips))
-    by_probe = model.probe.present(model.probe.predict(data.clips))
-    true, classes = data.labels.positive, model.vocabulary.classes
-    return {
-        name: _score_part(classes, true[index], present[index], by_probe[index], frequency)
-        for name, index in parts.items()
-    }
-
-
-def _score_part(
-    classes: Sequence[str],
-    true: NDArray[np.bool_],
-    present: NDArray[np.bool_],
-    by_probe: NDArray[np.bool_],
-    frequency: NDArray[np.float64],
-) -> dict[str, Any]:
-    columns = zip(classes, *precision_recall_f1(true, present), true.sum(axis=0), strict=True)
-    return {
-        "clips": len(true),
-        "macro_f1": macro_f1(true, present),
-        "probe_macro_f1": macro_f1(true, by_probe),
-        "always_macro_f1": always_f1(true),
-        "chance_macro_f1": chance_f1(true, frequency),
-        "classes": {
-            name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(support)}
-            for name, p, r, f, support in columns
-        },
-    }
-
-
-def make_split(data: Data, name: str, seed: int) -> Split:
-    """Divide the annotated clips into training, validation and test.
-
-    Raises
-    ------
-    InputError
-        If there are too few of them.
-    """
-    if name not in SPLITS:
-        raise ValueError(f"unknown split {name!r}: {', '.join(SPLITS)}")
+def _folds(data: Data, split: str, seed: int, gestures: int) -> tuple[Fold, ...]:
+    """Return the folds; `gestures` is the number of classes before the background, which is no gesture."""
+    sources = ", ".join(map(str, data.sources))
     try:
-        if name == "random":
-            return splits.random(data.times, data.clips.recording, data.labels.known, seed)
-        return splits.blocked(data.times, data.clips.recording, data.labels.known, data.labels.positive, seed)
+        folds = make_folds(split, data.timeline, seed)
     except InputError as error:
-        raise InputError(f"{', '.join(map(str, data.sources))}: {error}") from None
+        raise InputError(f"{sources}: {error}") from None
+    for fold in folds:
+        if not data.labels.positive[fold.split.training, :gestures].any():
+            raise InputError(f"{sources}: no gesture in the training part ({fold.name}); annotate more of the video")
+    return folds
 
 
-def _train_head(
-    store: FeatureStore, data: Data, parts: Split, system: str, settings: Settings
-) -> tuple[Head, dict[str, Any]]:
-    def validation_score(true: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
-        return macro_f1(true, probability >= best_f1(probability, true))
-
-    architecture = Architecture(classes=data.labels.frames.shape[2], backbone=store.spec.backbone)
-    with progress(f"training {system}", settings.epochs, "epochs") as advance:
-        trained = train_network(
-            store.tail(),
-            architecture,
-            SYSTEMS[system],
-            settings,
-            data.clips,
-            data.labels,
-            parts.training,
-            parts.validation,
-            validation_score,
-            advance,
-        )
-    described = {"system": system, **asdict(settings), "best_epoch": trained.best}
-    described["history"] = [asdict(epoch) for epoch in trained.history]
-    return _with_thresholds(trained.network, data, parts), described
+def _fit_all(bench: Workbench, data: Data, results: Sequence[FoldResult], state: Path) -> Fitted:
+    """Fit to everything annotated, with what the folds have taught of epochs and thresholds."""
+    everything = np.flatnonzero(data.labels.known)
+    nothing = np.empty(0, np.intp)
+    fitted = bench.fit(everything, nothing, epochs=median_best(results), checkpoint=state, name="on everything")
+    tested = [result.scored["test"] for result in results]
+    true = np.concatenate([scored.true for scored in tested])
+    said = np.concatenate([scored.probability for scored in tested])
+    by_probe = np.concatenate([result.probe_probability for result in results])
+    return replace(
+        fitted,
+        head=replace(fitted.head, thresholds=steady(said, true)),
+        probe=replace(fitted.probe, thresholds=steady(by_probe, true)),
+    )
 
 
-def _with_thresholds(predictor: GestureNetwork | LinearProbe, data: Data, parts: Split) -> Head:
-    """Tune the thresholds on the validation part."""
-    head = Head(predictor, np.full(data.labels.frames.shape[2], UNTUNED))
-    probability = head.predict(data.clips)[parts.validation]
-    return replace(head, thresholds=best_f1(probability, data.labels.positive[parts.validation]))
+def _scores(classes: Sequence[str], results: Sequence[FoldResult]) -> dict[str, Any]:
+    scores: dict[str, Any] = {
+        part: evaluation(classes, pool([result.scored[part] for result in results]))
+        for part in PARTS
+        if part == "test" or len(results) == 1  # a clip may be in the validation part of several folds
+    }
+    if len(results) > 1:
+        each = {result.fold.name: evaluation(classes, result.scored["test"]) for result in results}
+        scores["folds"] = {name: {key: found[key] for key in _SHORT} for name, found in each.items()}
+    return scores
 
 
-def _describe_parts(data: Data, parts: Split) -> dict[str, Any]:
-    """Return for each recording its content and which of its clips are in which part, as ranges."""
-    described = {}
-    for number, (recording, source) in enumerate(zip(data.recordings, data.sources, strict=True)):
-        first = int(np.argmax(data.clips.recording == number))
-        described[recording.id] = {
-            "source_sha256": recording.attributes["source_sha256"],
-            "roi": recording.attributes.get("roi"),
-            "annotations": source.name,
-            **{
-                name: _to_ranges(index[data.clips.recording[index] == number] - first)
-                for name, index in asdict(parts).items()
-            },
-        }
+def _describe(fitted: Fitted, data: Data, split: str, used: dict[str, NDArray[np.intp]] | None) -> dict[str, Any]:
+    """Return what a model remembers of its training; `used`: the clips of each part, None for all in training."""
+    nothing = np.empty(0, np.intp)
+    parts = used or {"training": np.flatnonzero(data.labels.known), "validation": nothing, "test": nothing}
+    described: dict[str, Any] = {
+        "split": split,
+        "frequency": data.labels.positive[parts["training"]].mean(axis=0).tolist(),
+        "recordings": _ranges_by_recording(data, parts),
+    }
+    if fitted.trained is not None:
+        described["best_epoch"] = fitted.trained.best
+        described["history"] = [asdict(epoch) for epoch in fitted.trained.history]
     return described
 
 
-def _scored_clips(model: GestureModel, data: Data) -> tuple[NDArray[np.intp], dict[str, str]]:
+def predicted(model: GestureModel, data: Data, index: NDArray[np.intp]) -> Scored:
+    """Return what a model, and its probe, say of some clips, ready to be scored."""
+    clips = model.clips(data.recordings, probe=True)
+    probability, by_probe = model.head.predict(clips, index), model.probe.predict(clips, index)
+    frequency = np.array(model.training["frequency"])
+    return to_score(data, index, probability, model.head.present(probability), model.probe.present(by_probe), frequency)
+
+
+def _comparable(folder: Path, model: GestureModel, store: FeatureStore) -> GestureModel:
+    other = load_model(folder)
+    store.require(other.spec, f"the model {folder} needs the latter; compare models of one store")
+    if (other.vocabulary, other.settings.clip_rule) != (model.vocabulary, model.settings.clip_rule):
+        raise InputError(f"{folder}: has other classes or another clip rule; compare models of the same")
+    return other
+
+
+def _unseen(model: GestureModel, data: Data) -> tuple[NDArray[np.intp], dict[str, str]]:
     """Return the clips on which an evaluation is honest, and in words which they are."""
     chosen, described = [], {}
     for number, recording in enumerate(data.recordings):
-        mine = np.flatnonzero(data.clips.recording == number)
+        mine = np.flatnonzero(data.timeline.recording == number)
         first, source = mine[0], (recording.attributes["source_sha256"], recording.attributes.get("roi"))
         # Another region of the same video shows somebody else.
         trained_on = [
@@ -269,6 +262,21 @@ def _scored_clips(model: GestureModel, data: Data) -> tuple[NDArray[np.intp], di
         chosen.append(mine)
         described[recording.id] = f"{len(mine)} clips, " + ("test part" if trained_on else "all annotated")
     return np.concatenate(chosen), described
+
+
+def _ranges_by_recording(data: Data, parts: dict[str, NDArray[np.intp]]) -> dict[str, Any]:
+    """Return for each recording its content and which of its clips are in which part, as ranges."""
+    described = {}
+    for number, (recording, source) in enumerate(zip(data.recordings, data.sources, strict=True)):
+        mine = data.timeline.recording == number
+        first = int(np.argmax(mine))
+        described[recording.id] = {
+            "source_sha256": recording.attributes["source_sha256"],
+            "roi": recording.attributes.get("roi"),
+            "annotations": source.name,
+            **{name: _to_ranges(index[mine[index]] - first) for name, index in parts.items()},
+        }
+    return described
 
 
 def _to_ranges(index: NDArray[np.intp]) -> list[list[int]]:

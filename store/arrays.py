@@ -91,6 +91,34 @@ class StoredArray:
         """Shape of the array."""
         return self._array.shape
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return self._array.nbytes
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """Length of a chunk along the first axis."""
+        return self._array.chunks[0]
+
+    def rows(self, number: int) -> NDArray:
+        """Return the rows of one chunk along the first axis, verified by its checksum alone.
+
+        For arrays whose chunks are whole in all other axes, as those that hold a row per clip.
+
+        Raises
+        ------
+        DamageError
+            If it is missing or damaged.
+        """
+        index = (number, *(0 for _ in self.shape[1:]))
+        key = "/".join(map(str, ("c", *index)))
+        try:
+            (content,) = read_all(self._folder, [key])
+        except OSError as error:
+            raise DamageError("a chunk cannot be read") from error
+        return self._decode(index, key, content).values
+
     def chunks(self) -> Iterator[Chunk]:
         """Yield all chunks in the order of the grid, each verified by its checksum.
 

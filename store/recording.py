@@ -1,5 +1,6 @@
 """One recording of a store: its arrays, read in such a way that damage is an error and never a number."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,8 +98,25 @@ class Recording:
             If the array is not there, or a chunk of it is missing or damaged.
         """
         found = self._find(array)
-        with self._naming(array):
+        with self.naming(array):
             return found.read()
+
+    def blocks(self, array: str) -> Iterator[NDArray]:
+        """Yield an array block by block of rows, in order, verified as by `read` but in little memory."""
+        found = self._find(array)
+        with self.naming(array):
+            for chunk in found.chunks():
+                yield chunk.values
+
+    def rows(self, array: str) -> "Rows":
+        """Return an array to be read block by block in any order."""
+        return Rows(self, array, self._find(array))
+
+    def fingerprint(self, array: str) -> str:
+        """Return what tells an array's content from any other's, as far as its seal does."""
+        group, sealed = self._sealing(array)
+        content = [group, self.attributes.get("source_sha256"), sealed[ARRAYS][array]]
+        return json.dumps([*content, sealed.get(DIGESTS, {}).get(array)])
 
     def verify(self) -> None:
         """Read everything once, in little memory.
@@ -109,10 +127,8 @@ class Recording:
             If something is damaged or incomplete.
         """
         for name in self.arrays:
-            found = self._find(name)
-            with self._naming(name):
-                for _ in found.chunks():
-                    pass
+            for _ in self.blocks(name):
+                pass
         between = [f"{self.id}/{name}" for name in self._groups()]
         for name, metadata in zip(between, group_metadata(self.store, between), strict=True):
             if not is_plain_group(metadata):
@@ -125,7 +141,7 @@ class Recording:
 
     def _find(self, array: str) -> StoredArray:
         _, sealed = self._sealing(array)
-        with self._naming(array):
+        with self.naming(array):
             found = StoredArray.open(self.store / self.id, array, sealed.get(DIGESTS, {}).get(array))
             if found.metadata_sha256 != sealed[ARRAYS][array]:
                 raise DamageError("its metadata have changed")
@@ -142,13 +158,58 @@ class Recording:
         raise InputError(f"{self.store}: recording {self.id} has no {array}; extract the video again")
 
     @contextmanager
-    def _naming(self, array: str) -> Iterator[None]:
-        """Turn damage into an error that names the array."""
+    def naming(self, array: str) -> Iterator[None]:
+        """Turn damage of an array into an error that names it."""
         try:
             yield
         except DamageError as error:
             group, _ = self._sealing(array)
             raise _damaged(self.store, f"{self.id}/{array}", str(error), group) from error
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An array of a recording with a row per clip, read in blocks; `Recording.rows` makes it.
+
+    Parameters
+    ----------
+    recording : Recording
+        Whose it is.
+    array : str
+        Path inside the recording.
+    stored : StoredArray
+        Where it is read from.
+    """
+
+    recording: Recording
+    array: str
+    stored: StoredArray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole array."""
+        return self.stored.shape
+
+    @property
+    def nbytes(self) -> int:
+        """What the whole array takes in memory."""
+        return self.stored.nbytes
+
+    @property
+    def block(self) -> int:
+        """Rows in a block; the last may have fewer."""
+        return self.stored.rows_per_chunk
+
+    def read(self, number: int) -> NDArray:
+        """Return a block of rows, verified by its checksum.
+
+        Raises
+        ------
+        InputError
+            If it is missing or damaged.
+        """
+        with self.recording.naming(self.array):
+            return self.stored.rows(number)
 
 
 def group_metadata(store: Place, groups: Sequence[str]) -> list[bytes | None]:

@@ -1,0 +1,54 @@
+"""A training that was stopped, kept so that it goes on to the same result."""
+
+import hashlib
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from store.files import write_atomically
+
+_SHARE_OF_TIME = 0.1  # that writing may take
+
+
+class Checkpoint:
+    """One file with the state of a training; removed when that is done.
+
+    Parameters
+    ----------
+    path : Path
+        Where.
+    identity : object
+        JSON-ready: all that decides the result. The state of another training is not gone on with.
+    """
+
+    def __init__(self, path: Path, identity: object):
+        self._path = path
+        self._identity = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        self._due = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the state kept, or None."""
+        try:
+            state = torch.load(self._path, map_location="cpu", weights_only=True)
+        except Exception:  # whatever a file that is not there, damaged or foreign raises
+            return None
+        return state if isinstance(state, dict) and state.pop("identity", None) == self._identity else None
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep a state, atomically; passed over while writing would take too much of the time."""
+        began = time.monotonic()
+        if began < self._due:
+            return
+        buffer = io.BytesIO()
+        torch.save(state | {"identity": self._identity}, buffer)
+        write_atomically(self._path, buffer.getvalue())
+        took = time.monotonic() - began
+        self._due = began + took / _SHARE_OF_TIME
+
+    def clear(self) -> None:
+        """Forget it."""
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,210 @@
+"""One training step after the other: a network, its loss, its optimiser and its data (Sections 4.2, 4.3, 5.3)."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from extract.prefetch import prefetch
+from heads.averaging import Average
+from heads.clips import Clips
+from heads.labels import Labels
+from heads.losses import Loss, class_weights
+from heads.network import Network
+from heads.sampling import Example, Targets, epoch_order, examples, repeat_factors
+from heads.settings import Settings, System
+from heads.targets import temporal_smoothing
+
+_AHEAD = 4  # batches prepared while one is learned from
+_SETTLING = 512  # training clips that batch-norm statistics are estimated on
+_PREDICTED_AT_ONCE = 64
+_COSINE_ENDS_AT = 0.01  # of the learning rate
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned.
+
+    Parameters
+    ----------
+    clips : Clips
+        All clips.
+    labels : Labels
+        Of the same clips.
+    training, validation : ndarray of int
+        Clips to learn from and to watch; without any to watch, training lasts for all its epochs.
+    mirrored : ndarray of int, shape (classes,)
+        The class that each becomes in a flipped picture.
+    """
+
+    clips: Clips
+    labels: Labels
+    training: NDArray[np.intp]
+    validation: NDArray[np.intp]
+    mirrored: NDArray[np.intp]
+
+
+class Learner:
+    """A network that learns a task.
+
+    Everything random is drawn anew for each epoch from the seed and the epoch's number, so that a training that
+    was stopped goes on to the same result.
+
+    Parameters
+    ----------
+    network : Network
+        As it begins; it is changed.
+    system : System
+        Loss and targets.
+    settings : Settings
+        How to train.
+    task : Task
+        What to learn.
+    device : torch.device
+        Where to.
+    """
+
+    def __init__(self, network: Network, system: System, settings: Settings, task: Task, device: torch.device):
+        self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._settings, self._task, self._device = settings, task, device
+        positive = task.labels.positive
+        soft = temporal_smoothing(task.labels.frames) if system.smoothing else positive
+        self._targets = Targets(soft.astype(np.float32), positive, task.mirrored)
+        self._factors = repeat_factors(positive[task.training], settings.sampler)
+        weight = None
+        if settings.class_weights:
+            weight = torch.from_numpy(class_weights(positive[task.training])).float().to(device)
+        self._loss = Loss(settings.loss, system.balance, weight)
+        optimiser = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimiser]
+        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self._optimiser = optimiser(learning, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+        self._average = Average(network, settings.average) if settings.average else None
+        self._scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
+
+    def epoch(self, number: int) -> float:
+        """Go once through the training clips; return the mean loss.
+
+        Parameters
+        ----------
+        number : int
+            Of the epoch, from 1.
+        """
+        settings, task, batch = self._settings, self._task, self._settings.batch_size
+        random = np.random.default_rng([settings.seed, number])
+        torch.manual_seed(int(random.integers(2**63)))
+        order = epoch_order(task.training, self._factors, task.clips.blocks, random)
+        prepared = examples(task.clips, self._targets, order, batch, settings.mixup, random)
+        steps = math.ceil(len(order) / batch)
+        losses = []
+        self._network.train()
+        for step, example in enumerate(prefetch(prepared, _AHEAD)):
+            self._set_learning_rate(number - 1 + (step + 1) / steps)
+            losses.append(self._step(example))
+        return float(torch.stack(losses).mean())
+
+    @contextmanager
+    def evaluated(self) -> Iterator[None]:
+        """Give the network, for a while, the weights and statistics that are to be judged and kept."""
+        with self._average.applied() if self._average else nullcontext():
+            if self._settings.settle:
+                self._settle()
+            yield
+
+    def probabilities(self, index: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the probability of each class in some clips, (len(index), classes)."""
+        return predict_network(self._network, self._task.clips, index)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of the network's weights."""
+        return {name: values.detach().cpu().clone() for name, values in self._network.state_dict().items()}
+
+    def finished(self, weights: dict[str, Tensor]) -> Network:
+        """Return the network with those weights, ready to predict."""
+        self._network.load_state_dict(weights)
+        return self._network.cpu().eval()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next epoch depends on."""
+        return {
+            "network": self._network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "average": None if self._average is None else self._average.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._scaler.load_state_dict(state["scaler"])
+        if self._average is not None:
+            self._average.load_state(state["average"])
+
+    def _step(self, example: Example) -> Tensor:
+        inputs = {name: values.to(self._device, non_blocking=True) for name, values in example.inputs.items()}
+        target, positive = example.target.to(self._device), example.positive.to(self._device)
+        with _mixed_precision(self._device):
+            outputs = self._network.outputs(inputs)
+        first, *others = (self._loss(torch.sigmoid(logits.float()), target, positive) for logits in outputs)
+        loss = first + self._settings.auxiliary * sum(others) if others else first
+        self._optimiser.zero_grad()
+        self._scaler.scale(loss).backward()
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        if self._average is not None:
+            self._average.update()
+        return loss.detach()
+
+    def _set_learning_rate(self, epochs: float) -> None:
+        rate = self._settings.learning_rate
+        if self._settings.schedule == "cosine":
+            progress = max(epochs - 1, 0) / max(self._settings.epochs - 1, 1)
+            rate *= min(epochs, 1) * (_COSINE_ENDS_AT + (1 - _COSINE_ENDS_AT) * (1 + math.cos(math.pi * progress)) / 2)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+
+    def _settle(self) -> None:
+        """Estimate batch-norm statistics anew, on training clips.
+
+        The running ones lag behind the weights, and scores swing from epoch to epoch with them.
+        """
+        norms = [module for module in self._network.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
+        if not norms:
+            return
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over all batches
+        training, batch = self._task.training, self._settings.batch_size
+        chosen = training[:: math.ceil(len(training) / _SETTLING)]
+        self._network.train()
+        with torch.no_grad(), _mixed_precision(self._device):
+            for at in range(0, len(chosen), batch):
+                inputs = self._task.clips.batch(chosen[at : at + batch])
+                self._network.outputs({name: values.to(self._device) for name, values in inputs.items()})
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def predict_network(network: Network, clips: Clips, index: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the probability of each class in some clips, (len(index), classes)."""
+    device = next(network.parameters()).device
+    network.eval()
+    found = [np.empty((0, network.architecture.classes))]
+    with torch.inference_mode(), _mixed_precision(device):
+        for at in range(0, len(index), _PREDICTED_AT_ONCE):
+            batch = clips.batch(index[at : at + _PREDICTED_AT_ONCE])
+            logits = network({name: values.to(device) for name, values in batch.items()})
+            found.append(torch.sigmoid(logits.float()).cpu().double().numpy())
+    return np.concatenate(found)
+
+
+def _mixed_precision(device: torch.device) -> Any:
+    """Return the context in which a GPU computes in 16 bits where that is safe; a CPU is faster without."""
+    return torch.autocast(device.type, enabled=device.type == "cuda")

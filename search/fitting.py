@@ -1,0 +1,208 @@
+"""Fitting one system, and the linear probe beside it, to some of the annotated clips."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from extract.views import PLAIN
+from heads.checkpoint import Checkpoint
+from heads.clips import Clips, load_clips
+from heads.learner import Task
+from heads.metrics import average_precision
+from heads.model import Head
+from heads.network import Architecture, Network, make_network
+from heads.probe import LinearProbe, fit_probe
+from heads.scale import AUDIO, ENERGY, GRID, Scale
+from heads.settings import PROBE, SYSTEMS, Settings
+from heads.training import Trained, train_network
+from search.data import Data
+from search.thresholds import UNTUNED, steady
+from store.features import FeatureStore
+from store.progress import progress
+from store.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of it.
+
+    Parameters
+    ----------
+    head, probe : Head
+        The system and the linear probe.
+    scales : dict of Scale
+        By input, where inputs are standardised by the training clips' statistics.
+    trained : Trained, optional
+        How training went; None for the probe.
+    """
+
+    head: Head
+    probe: Head
+    scales: dict[str, Scale]
+    trained: Trained | None
+
+
+class Workbench:
+    """A store's annotated recordings, opened so that a system can be fitted to them as often as wanted.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Where the features are.
+    data : Data
+        Recordings and labels.
+    vocabulary : Vocabulary
+        The classes.
+    system : str
+        Name of a system.
+    settings : Settings
+        How to train.
+    device : {"auto", "cpu", "cuda"}
+        Where to.
+
+    Raises
+    ------
+    InputError
+        If an array of the store is missing or damaged, or the system needs a sound that is not there.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        data: Data,
+        vocabulary: Vocabulary,
+        system: str,
+        settings: Settings,
+        device: str = "auto",
+    ):
+        self._data, self._system, self._settings, self._device = data, system, settings, device
+        self._mirrored = np.array(vocabulary.mirrored, np.intp)
+        self._spec = store.spec
+        inputs, views = {GRID}, [PLAIN]
+        self._architecture: Architecture | None = None
+        if system != PROBE:
+            self._tail = store.tail()
+            self._architecture = _architecture(system, settings, data, store.spec.backbone)
+            inputs |= {*self._architecture.inputs}
+            if settings.views:
+                shared = set.intersection(*({*recording.views} for recording in data.recordings))
+                views += sorted(shared - {PLAIN})
+        self._clips = load_clips(data.recordings, sorted(inputs), settings.standardise, views)
+
+    def fit(
+        self,
+        training: NDArray[np.intp],
+        validation: NDArray[np.intp],
+        *,
+        epochs: int | None = None,
+        checkpoint: Path | None = None,
+        name: str = "",
+    ) -> Fitted:
+        """Fit the system and the probe to the training clips, and tune thresholds on the validation clips.
+
+        Parameters
+        ----------
+        training, validation : ndarray of int
+            Clips; without any for validation, training lasts for all its epochs, and thresholds stay at 0.5.
+        epochs : int, optional
+            At most, in place of the settings'.
+        checkpoint : Path, optional
+            Where the state is kept while training.
+        name : str
+            What is fitted, for the progress shown.
+        """
+        clips, scales = self._clips, {}
+        if self._settings.standardise == "training":
+            clips = clips.scaled_over(training)
+            scales = {name: clips.scales[name, PLAIN] for name in clips.inputs}
+        probe = self._tuned(self._fit_probe(clips, training, (GRID,)), clips, validation)
+        if self._architecture is None:
+            return Fitted(probe, probe, scales, None)
+        trained = self._train(clips, training, validation, epochs, checkpoint, name)
+        return Fitted(self._tuned(trained.network, clips, validation), probe, scales, trained)
+
+    def predict(self, fitted: Fitted, index: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the probabilities of the system and of the probe in some clips, (len(index), classes) each."""
+        clips = self._clips
+        if fitted.scales:
+            clips = clips.scaled({(name, PLAIN): scale for name, scale in fitted.scales.items()})
+        return fitted.head.predict(clips, index), fitted.probe.predict(clips, index)
+
+    def _fit_probe(self, clips: Clips, training: NDArray[np.intp], inputs: tuple[str, ...]) -> LinearProbe:
+        return fit_probe(clips, training, self._data.labels.positive, self._settings.seed, inputs)
+
+    def _train(
+        self,
+        clips: Clips,
+        training: NDArray[np.intp],
+        validation: NDArray[np.intp],
+        epochs: int | None,
+        checkpoint: Path | None,
+        name: str,
+    ) -> Trained:
+        assert self._architecture is not None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._settings.seed)
+            network = make_network(self._tail, self._architecture)
+        if self._architecture.linear:
+            network.add_regression(self._fit_probe(clips, training, self._architecture.linear))
+        inputs = clips.only(*self._architecture.inputs)
+        task = Task(inputs, self._data.labels, training, validation, self._mirrored)
+        kept = None if checkpoint is None else Checkpoint(checkpoint, self._identity(training, validation, epochs))
+        last = self._settings.epochs if epochs is None else epochs
+        with progress(f"training {name or self._system}", last, "epochs") as advance:
+            return train_network(
+                network, SYSTEMS[self._system], self._settings, task, _ranking, advance, last, self._device, kept
+            )
+
+    def _identity(self, training: NDArray[np.intp], validation: NDArray[np.intp], epochs: int | None) -> Any:
+        """Return all that decides the result of a training, JSON-ready."""
+        recordings = [recording.fingerprint("times") for recording in self._data.recordings]
+        labels = self._data.labels.frames[np.concatenate([training, validation])]
+        return [
+            self._system,
+            asdict(self._settings),
+            epochs,
+            self._spec.to_dict(),
+            recordings,
+            training.tolist(),
+            validation.tolist(),
+            np.packbits(labels).tobytes().hex(),
+        ]
+
+    def _tuned(self, predictor: Network | LinearProbe, clips: Clips, validation: NDArray[np.intp]) -> Head:
+        head = Head(predictor, np.full(self._data.labels.frames.shape[2], UNTUNED))
+        if not len(validation):
+            return head
+        return Head(predictor, steady(head.predict(clips, validation), self._data.labels.positive[validation]))
+
+
+def _architecture(system: str, settings: Settings, data: Data, backbone: str) -> Architecture:
+    parts = SYSTEMS[system]
+    linear: tuple[str, ...] = ()
+    if settings.regression:  # without a recording's own mean there is no distance from it
+        linear = (GRID, ENERGY) if settings.standardise == "recording" else (GRID,)
+    sounding = next((recording for recording in data.recordings if recording.has_sound), None)
+    sound = sounding.read(AUDIO).shape[1:] if parts.fusion and sounding else Architecture.sound
+    return Architecture(
+        classes=data.labels.frames.shape[2],
+        widths=settings.widths,
+        dropout=settings.dropout,
+        backbone=backbone,
+        tune=settings.tune,
+        fusion=parts.fusion,
+        sound=sound,
+        audio_widths=settings.audio_widths,
+        per_gesture=parts.per_gesture,
+        linear=linear,
+    )
+
+
+def _ranking(true: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
+    """Return the mean average precision over the classes that are there: it needs no threshold, and varies less."""
+    there = true.any(axis=0)
+    return float(average_precision(true, probability)[there].mean()) if there.any() else 0.0

@@ -1,0 +1,105 @@
+"""A system fitted to each fold of a split, and what it predicts of the parts it was not fitted to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.blocks import block_numbers
+from search.data import Data
+from search.evaluation import Scored
+from search.fitting import Fitted, Workbench
+from search.splits import Fold
+
+PARTS = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What a fold gave.
+
+    Parameters
+    ----------
+    fold : Fold
+        Its clips.
+    scored : dict of Scored
+        By part: what was predicted, ready to be scored.
+    probe_probability : ndarray of float64, shape (test clips, classes)
+        What the probe says of the test part.
+    best : int, optional
+        Number of the best epoch; None for the probe.
+    """
+
+    fold: Fold
+    scored: dict[str, Scored]
+    probe_probability: NDArray[np.float64]
+    best: int | None
+
+
+def fit_fold(bench: Workbench, data: Data, fold: Fold, checkpoint: Path | None = None) -> tuple[Fitted, FoldResult]:
+    """Fit a system to a fold's training part; thresholds are tuned on its validation part.
+
+    Parameters
+    ----------
+    bench : Workbench
+        What is fitted.
+    data : Data
+        To what.
+    fold : Fold
+        The parts.
+    checkpoint : Path, optional
+        Where the state is kept while training.
+    """
+    split = fold.split
+    fitted = bench.fit(split.training, split.validation, checkpoint=checkpoint, name=fold.name)
+    frequency = data.labels.positive[split.training].mean(axis=0)
+    scored, by_probe = {}, np.empty(0)
+    for part in PARTS:
+        index = getattr(split, part)
+        probability, by_probe = bench.predict(fitted, index)
+        present = fitted.head.present(probability), fitted.probe.present(by_probe)
+        scored[part] = to_score(data, index, probability, *present, frequency)
+    best = None if fitted.trained is None else fitted.trained.best
+    return fitted, FoldResult(fold, scored, by_probe, best)
+
+
+def to_score(
+    data: Data,
+    index: NDArray[np.intp],
+    probability: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    by_probe: NDArray[np.bool_],
+    frequency: NDArray[np.float64],
+) -> Scored:
+    """Bring together what is known of some clips and what was predicted of them, row by row.
+
+    Parameters
+    ----------
+    data : Data
+        All clips.
+    index : ndarray of int, shape (clips,)
+        Those to score.
+    probability, present, by_probe : ndarray, shape (clips, classes)
+        What the model and the probe say of them.
+    frequency : ndarray of float64, shape (classes,)
+        Share of the training clips in which each class is present.
+    """
+    return Scored(
+        true=data.labels.positive[index],
+        frames=data.labels.frames[index],
+        probability=probability,
+        present=present,
+        probe=by_probe,
+        frequency=np.broadcast_to(frequency, present.shape),
+        times=data.timeline.times[index],
+        recording=data.timeline.recording[index],
+        block=block_numbers(data.timeline)[index],
+    )
+
+
+def median_best(results: Sequence[FoldResult]) -> int | None:
+    """Return the number of the best epoch in the median fold; None for the probe."""
+    best = [result.best for result in results if result.best is not None]
+    return int(np.median(best)) if best else None
