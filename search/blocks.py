@@ -85,8 +85,8 @@ def block_numbers(timeline: Timeline) -> NDArray[np.intp]:
     blocks = 0
     for video, mine in clips.items():
         annotated = passed[video][-1]
-        longest = int(annotated / SHORTEST_BLOCK + 1e-9)  # times are not exact
-        count = max(1, min(round(annotated / length), longest))
+        most = int(annotated / SHORTEST_BLOCK + 1e-9)  # times are not exact
+        count = max(1, min(round(annotated / length), most))
         block[mine] = blocks + np.minimum(passed[video][:-1] * count // annotated, count - 1)
         blocks += count
     # Where a clip is longer than a block, some blocks have no clip.

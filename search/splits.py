@@ -66,8 +66,9 @@ def make_folds(name: str, timeline: Timeline, seed: int) -> tuple[Fold, ...]:
     """Divide the annotated clips into training, validation and test, once or several times.
 
     Training clips too near to a clip of another part are dropped, as are validation clips too near to a test
-    clip; shares are those before. Too near is less than 2 s away where blocks are drawn, overlapping where
+    clip. Too near is less than 2 s away where blocks are drawn, overlapping where
     clips are drawn at random; overlapping clips are drawn together, a clip with all that start before it ends.
+    `blocked` has its shares of what is left then, the others before.
 
     Parameters
     ----------
