@@ -36,8 +36,8 @@ RESULTS = Path(__file__).with_suffix(".jsonl")
 TABLE = Path(__file__).parents[1] / "docs" / "ablation.md"
 SECONDS, WEIGHTS, VOCABULARY = 120, "random:0", "guitar-7"
 BLOCKED, LEFT_OUT = "blocked", "leave-one-out"
-# Seeds: of the lines that the project's claims rest on, and of all others.
-FULL = {BLOCKED: (0, 1, 2, 4, 5), LEFT_OUT: (0, 1, 2)}
+# Seeds: of the lines that the claims rest on, and of all others. 3, 5, 7 and 8 would divide as one of these does.
+FULL = {BLOCKED: (0, 1, 2, 4, 6), LEFT_OUT: (0, 1, 2)}
 SHORT = {BLOCKED: (0, 1, 2), LEFT_OUT: (0,)}
 SYSTEM = "sm+bb+ts"
 REVISION = 1  # changes when the programs that are measured do, so that everything is measured again
@@ -107,7 +107,9 @@ LINES = (
 
 def prepare(folder: Path) -> tuple[Path, Path]:
     """Return the store and the annotations, made if they are not there."""
-    videos = draw_performances(folder / "performances", SECONDS)
+    videos = [folder / "performances" / f"performance-{number}.mp4" for number in range(1, 5)]
+    if not all(video.exists() for video in videos):
+        videos = draw_performances(folder / "performances", SECONDS)
     store = folder / "features"
     for outcome in extract_all(Recipe(str(store), WEIGHTS, views=("plain", "flip")), [Job(video) for video in videos]):
         if outcome.error is not None:
