@@ -22,7 +22,7 @@ import numpy as np
 from demo.performances import draw_performances
 from extract.jobs import Job
 from extract.many import Recipe, extract_all
-from heads.settings import PAPER, Settings
+from heads.settings import Settings, settings_for
 from search.bootstrap import Counts, paired_difference
 from search.data import load_data
 from search.evaluation import MODEL, PROBE
@@ -78,10 +78,10 @@ LINES = (
     Line("`sm`: no balancing, no smoothing", "sm", Settings(), full=True),
     Line("`sm+bb`: no smoothing", "sm+bb", Settings(), full=True),
     Line("`bimodal-gated`", "bimodal-gated", Settings(), full=True),
-    Line("`--tune fc`", SYSTEM, Settings(tune="fc"), full=True),
+    Line("`--tune fc`", SYSTEM, settings_for(tune="fc"), full=True),
     Line("without the regression", SYSTEM, Settings(regression=False)),
     Line("`bimodal`", "bimodal", Settings()),
-    Line("`mm --tune fc`", "mm", Settings(tune="fc")),
+    Line("`mm --tune fc`", "mm", settings_for(tune="fc")),
     Line("`--context`", SYSTEM, Settings(context=True)),
     Line("without the flipped view", SYSTEM, Settings(views=False)),
     Line("mixup, alpha 0.3", SYSTEM, Settings(mixup=0.3)),
@@ -95,12 +95,12 @@ LINES = (
     Line("learning rate 3e-5", SYSTEM, Settings(learning_rate=3e-5)),
     Line("learning rate 3e-4", SYSTEM, Settings(learning_rate=3e-4)),
     Line("`--standardise training`", SYSTEM, Settings(standardise="training")),
-    Line("`--preset paper`, 12 of 3000 epochs", SYSTEM, Settings(**{**PAPER, "epochs": 12})),
-    Line("the same, standardised", SYSTEM, Settings(**{**PAPER, "epochs": 12, "standardise": "recording"})),
+    Line("`--preset paper`, 10 of 3000 epochs", SYSTEM, settings_for("paper", epochs=10)),
+    Line("the same, standardised", SYSTEM, settings_for("paper", epochs=10, standardise="recording")),
     Line(
-        "`sm --preset paper`, 12 epochs, standardised",
+        "`sm --preset paper`, 10 epochs, standardised",
         "sm",
-        Settings(**{**PAPER, "epochs": 12, "standardise": "recording"}),
+        settings_for("paper", epochs=10, standardise="recording"),
     ),
 )
 

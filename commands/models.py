@@ -52,7 +52,7 @@ def add_train(commands: Any) -> None:
     how.add_argument(
         "--class-weights", action="store_true", default=None, help="weigh rare gestures' positives (Equation 5)"
     )
-    how.add_argument("--epochs", type=positive, metavar="N", help="at most (default 12)")
+    how.add_argument("--epochs", type=positive, metavar="N", help="at most (default 10; 40 with --tune fc)")
     how.add_argument("--seed", type=seed, default=0, metavar="N", help="of everything random (default 0)")
     add_device(how, "where to train")
     scored = parser.add_argument_group("how it is scored")
@@ -68,7 +68,7 @@ def add_train(commands: Any) -> None:
 
 
 def _run_train(arguments: Arguments) -> None:
-    from heads.settings import PRESETS, Settings
+    from heads.settings import settings_for
     from search.runs import train
     from search.tables import show_training
 
@@ -81,7 +81,7 @@ def _run_train(arguments: Arguments) -> None:
         arguments.out,
         system=arguments.system,
         split=arguments.split,
-        settings=Settings(**{**PRESETS[arguments.preset], **chosen}),
+        settings=settings_for(arguments.preset, **chosen),
         device=arguments.device,
     )
     show(arguments, result, show_training)

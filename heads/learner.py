@@ -22,7 +22,7 @@ from heads.settings import Settings, System
 from heads.targets import temporal_smoothing
 
 _AHEAD = 4  # batches prepared while one is learned from
-_SETTLING = 512  # training clips that batch-norm statistics are estimated on
+_SETTLING = 256  # training clips that batch-norm statistics are estimated on
 _PREDICTED_AT_ONCE = 64
 _COSINE_ENDS_AT = 0.01  # of the learning rate
 
@@ -73,6 +73,7 @@ class Learner:
     def __init__(self, network: Network, system: System, settings: Settings, task: Task, device: torch.device):
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._settings, self._task, self._device = settings, task, device
+        self._learned = task.clips.only(*network.architecture.learned_from)
         positive = task.labels.positive
         soft = temporal_smoothing(task.labels.frames) if system.smoothing else positive
         self._targets = Targets(soft.astype(np.float32), positive, task.mirrored)
@@ -95,11 +96,11 @@ class Learner:
         number : int
             Of the epoch, from 1.
         """
-        settings, task, batch = self._settings, self._task, self._settings.batch_size
+        settings, task, batch = self._settings, self._task, self._settings.batch
         random = np.random.default_rng([settings.seed, number])
         torch.manual_seed(int(random.integers(2**63)))
         order = epoch_order(task.training, self._factors, task.clips.blocks, random)
-        prepared = examples(task.clips, self._targets, order, batch, settings.mixup, random)
+        prepared = examples(self._learned, self._targets, order, batch, settings.mixup, random)
         steps = math.ceil(len(order) / batch)
         losses = []
         self._network.train()
@@ -181,12 +182,12 @@ class Learner:
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over all batches
-        training, batch = self._task.training, self._settings.batch_size
+        training, batch = self._task.training, self._settings.batch
         chosen = training[:: math.ceil(len(training) / _SETTLING)]
         self._network.train()
         with torch.no_grad(), _mixed_precision(self._device):
             for at in range(0, len(chosen), batch):
-                inputs = self._task.clips.batch(chosen[at : at + batch])
+                inputs = self._learned.batch(chosen[at : at + batch])
                 self._network.outputs({name: values.to(self._device) for name, values in inputs.items()})
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

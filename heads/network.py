@@ -76,10 +76,14 @@ class Architecture:
     linear: tuple[str, ...] = ()
 
     @property
+    def learned_from(self) -> tuple[str, ...]:
+        """Names of the inputs that the network learns from, as `heads.clips` has them."""
+        return (CONV4 if self.tune == "conv5" else CONV5, *([AUDIO] if self.fusion else []))
+
+    @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the inputs, as `heads.clips` has them."""
-        picture = CONV4 if self.tune == "conv5" else CONV5
-        return (picture, *self.linear, *([AUDIO] if self.fusion else []))
+        """Names of all inputs, those of the regression too."""
+        return (*self.learned_from, *self.linear)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

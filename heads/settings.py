@@ -41,7 +41,7 @@ NAMES = (PROBE, *SYSTEMS)
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. The defaults are ours, each measured in docs/ablation.md; `PAPER` has the paper's.
+    """How to train. The defaults are ours, each measured in docs/ablation.md, for ``tune="conv5"``; see `settings_for`.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ class Settings:
         At most.
     patience : int
         Epochs without a better validation score after which training stops.
-    batch : int, optional
-        Clips in a batch; 32 where conv5 learns, else 128, if not given.
+    batch : int
+        Clips in a batch.
     learning_rate, weight_decay : float
         Of the optimiser.
     optimiser : {"adamw", "adam"}
@@ -93,9 +93,9 @@ class Settings:
         Of everything random.
     """
 
-    epochs: int = 12
-    patience: int = 6
-    batch: int | None = None
+    epochs: int = 10
+    patience: int = 5
+    batch: int = 32
     learning_rate: float = 1e-4
     weight_decay: float = 1e-2
     optimiser: str = "adamw"
@@ -114,16 +114,9 @@ class Settings:
     tune: str = "conv5"
     context: bool = False
     dropout: float = 0.1
-    widths: tuple[int, ...] = (256, 256, 256)
+    widths: tuple[int, ...] = (128, 128, 128)
     audio_widths: tuple[int, ...] = (512, 256, 256)
     seed: int = 0
-
-    @property
-    def batch_size(self) -> int:
-        """Clips in a batch."""
-        if self.batch is not None:
-            return self.batch
-        return 32 if self.tune == "conv5" else 128
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -150,3 +143,21 @@ PAPER: Mapping[str, Any] = {
     "standardise": "none",
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = {"default": {}, "paper": PAPER}
+# A network on conv5's pooled output is small: it takes larger steps, and more of them.
+_FC: Mapping[str, Any] = {"epochs": 40, "patience": 15, "batch": 128, "learning_rate": 3e-4}
+
+
+def settings_for(preset: str = "default", tune: str = "conv5", **chosen: Any) -> Settings:
+    """Return settings: what is chosen, else the preset's, else the defaults for what learns.
+
+    Parameters
+    ----------
+    preset : {"default", "paper"}
+        Settings to begin with.
+    tune : {"conv5", "fc"}
+        The first layer that learns.
+    **chosen
+        Of `Settings`.
+    """
+    defaults = _FC if tune == "fc" else {}
+    return Settings(tune=tune, **{**defaults, **PRESETS[preset], **chosen})
