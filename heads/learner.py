@@ -150,7 +150,7 @@ class Learner:
     def _step(self, example: Example) -> Tensor:
         inputs = {name: values.to(self._device, non_blocking=True) for name, values in example.inputs.items()}
         target, positive = example.target.to(self._device), example.positive.to(self._device)
-        with _mixed_precision(self._device):
+        with _mixed_precision(self._device, learning=self._settings.tune == "conv5"):
             outputs = self._network.outputs(inputs)
         first, *others = (self._loss(torch.sigmoid(logits.float()), target, positive) for logits in outputs)
         loss = first + self._settings.auxiliary * sum(others) if others else first
@@ -206,6 +206,13 @@ def predict_network(network: Network, clips: Clips, index: NDArray[np.intp]) -> 
     return np.concatenate(found)
 
 
-def _mixed_precision(device: torch.device) -> Any:
-    """Return the context in which a GPU computes in 16 bits where that is safe; a CPU is faster without."""
-    return torch.autocast(device.type, enabled=device.type == "cuda")
+def _mixed_precision(device: torch.device, learning: bool = False) -> Any:
+    """Return the context in which a device computes in 16 bits where that is safe and faster.
+
+    A processor only learns so, and only one whose instructions know bfloat16: two thirds of the time for conv5.
+    """
+    if device.type != "cpu":
+        return torch.autocast(device.type)
+    capable = torch.cpu.get_capabilities()
+    native = bool(capable.get("avx512_bf16") or capable.get("amx_bf16"))
+    return torch.autocast("cpu", torch.bfloat16, enabled=learning and native)
