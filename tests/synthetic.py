@@ -1,9 +1,12 @@
 """Small activations with a planted signal, labelled, for the tests of heads and models."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from heads.clips import Clips
 from heads.labels import Labels
+from heads.scale import Scale
 from store.spec import Spec
 from store.vocabulary import Vocabulary
 
@@ -39,10 +42,17 @@ def norm(random: np.random.Generator, name: str) -> dict[str, np.ndarray]:
     }
 
 
-def planted(clips: int = 160, recordings: int = 2, seed: int = 0) -> tuple[Clips, Labels]:
-    """Return clips in which each of three classes shifts some channels, at one place each.
+def planted(
+    clips: int = 160,
+    recordings: int = 2,
+    seed: int = 0,
+    more: Sequence[str] = (),
+    views: Sequence[str] = ("plain",),
+) -> tuple[Clips, Labels]:
+    """Return clips in which each of three classes shifts some features, standardised by recording.
 
-    Recordings differ by an offset and a scale, so that only standardising makes them alike.
+    Recordings differ by an offset and a scale, so that only standardising makes them alike. Inputs are conv4,
+    grid and energy, and more, ``audio`` or ``conv5``; of the views, ``flip`` is the picture turned over.
     """
     random = np.random.default_rng(seed)
     recording = np.repeat(np.arange(recordings), clips // recordings)
@@ -51,15 +61,47 @@ def planted(clips: int = 160, recordings: int = 2, seed: int = 0) -> tuple[Clips
     for column, (row, place) in enumerate([(0, 0), (3, 3), (5, 4)]):
         x[positive[:, column], 40 * column : 40 * (column + 1), :, row : row + 2, place : place + 3] += 3
     x = x * (1 + recording[:, None, None, None, None]) + 5 * recording[:, None, None, None, None]
-    stored = x.astype(np.float16)
-    by_recording = [stored[recording == number].astype(np.float32) for number in range(recordings)]
+    rows: dict[tuple[str, str], np.ndarray] = {}
+    for view in views:
+        rows["conv4", view] = (x if view == "plain" else x[..., ::-1]).astype(np.float16)
+        activations = rows["conv4", view].astype(np.float32)
+        distance = np.abs(_by_recording(activations, recording).apply(activations, recording))
+        rows["grid", view], rows["energy", view] = pooled(activations), pooled(distance)
+        if "conv5" in more:
+            rows["conv5", view] = _shifted(random, positive, (512,), 1 + 3 * recording)
+    if "audio" in more:
+        rows["audio", "plain"] = _shifted(random, positive, (28, 108), 1 + 3 * recording)
     frames = np.repeat(positive[:, None, :], 16, axis=1)
     return (
         Clips(
-            stored,
-            recording,
-            np.stack([each.mean(axis=0) for each in by_recording]),
-            np.stack([each.std(axis=0) for each in by_recording]),
+            names=tuple(f"recording-{number}" for number in range(recordings)),
+            recording=recording,
+            heard=np.full(recordings, "audio" in more),
+            rows=rows,
+            scales={key: _by_recording(values, recording) for key, values in rows.items()},
         ),
         Labels(frames, np.ones(len(recording), bool)),
     )
+
+
+def pooled(activations: np.ndarray) -> np.ndarray:
+    """Return activations (clips, channels, 2, 7, 7) pooled to 2 x 3 x 3, (clips, channels * 18)."""
+    bins = [slice(0, 3), slice(2, 5), slice(4, 7)]
+    cells = [[activations[..., rows, columns].mean(axis=(-2, -1)) for columns in bins] for rows in bins]
+    return np.moveaxis(np.array(cells), (0, 1), (-2, -1)).reshape(len(activations), -1)
+
+
+def _by_recording(values: np.ndarray, recording: np.ndarray) -> Scale:
+    each = [values[recording == number].astype(np.float64) for number in np.unique(recording)]
+    mean, std = (np.stack([getattr(own, what)(axis=0) for own in each]).astype(np.float32) for what in ("mean", "std"))
+    return Scale(mean, std)
+
+
+def _shifted(
+    random: np.random.Generator, positive: np.ndarray, shape: tuple[int, ...], factor: np.ndarray
+) -> np.ndarray:
+    """Return noise (clips, *shape) in which each class shifts ten features, times a factor for each clip."""
+    values = random.normal(0, 1, (len(positive), *shape)).astype(np.float32)
+    for column in range(positive.shape[1]):
+        values[positive[:, column], ..., 10 * column : 10 * (column + 1)] += 2
+    return values * factor.reshape(-1, *(1 for _ in shape)).astype(np.float32)
