@@ -13,7 +13,6 @@ audio  (28, 108)                        features of the sound; zeros where there
 `heads.pooled` computes the three in between, once. Standardised are all of them, or none (`Scale`).
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,18 +22,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.views import PLAIN
-from heads.pooled import PooledRows, pooled_activations, pooled_conv5
-from heads.scale import AUDIO, CONV4, CONV5, Scale, stored_scale
+from heads.inputs import Rows, own_scale, read, size_in_memory, stream
+from heads.memory import free_memory
+from heads.pooled import PooledRows
+from heads.scale import AUDIO, Scale, moments
 from store.errors import InputError
 from store.recording import Recording
 from store.streaming import StreamedRows
 
 HEARD = "heard"  # in a batch: 1 where the recording has sound, else 0
-_SHARE_OF_MEMORY = 0.4  # of what is free, for activations
-_KEPT_BLOCKS = 64  # of 32 clips, of each view, when activations are streamed: 100 MB
+_SHARE_OF_MEMORY = 0.4  # of what is free, for the inputs
 _AT_ONCE = 256  # clips, when statistics are computed
 
-Rows = NDArray | StreamedRows | PooledRows
 Batch = dict[str, Tensor]
 
 
@@ -78,7 +77,7 @@ class Clips:
     @property
     def blocks(self) -> NDArray[np.intp] | None:
         """The stored block of each clip where clips are streamed; None where all are in memory."""
-        return next((rows.block for rows in self.rows.values() if isinstance(rows, StreamedRows)), None)
+        return next((rows.block for rows in self.rows.values() if isinstance(rows, StreamedRows | PooledRows)), None)
 
     def take(self, name: str, index: NDArray[np.intp], view: str = PLAIN) -> NDArray[np.float32]:
         """Return an input of some clips, standardised, (len(index), ...)."""
@@ -145,7 +144,7 @@ def load_clips(
     Parameters
     ----------
     recordings : sequence of Recording
-        In order.
+        In order, of one store.
     inputs : sequence of str
         Which inputs.
     standardise : {"recording", "training", "none"}
@@ -154,80 +153,33 @@ def load_clips(
     views : sequence of str
         Versions of the picture, the plain one first.
     memory : int, optional
-        Bytes that the activations may take; two fifths of what is free if not given.
+        Bytes that the inputs may take; two fifths of what is free if not given. conv5's output, a twenty-fifth
+        of the activations, is always in memory.
 
     Raises
     ------
     InputError
         If an array is missing or damaged, or none of the recordings has the sound asked for.
     """
-    rows: dict[tuple[str, str], Rows] = {}
-    scales: dict[tuple[str, str], Scale] = {}
     heard = np.array([recording.has_sound for recording in recordings])
     if AUDIO in inputs and not heard.any():
         names = ", ".join(recording.id for recording in recordings)
         raise InputError(f"{recordings[0].store}: {names}: no sound is stored, which this system needs; choose another")
-    for name in sorted(inputs):  # conv4 before what may be pooled from it
-        for view in views if name != AUDIO else (PLAIN,):
-            if name == CONV4:
-                rows[name, view], scale = _activations(recordings, f"conv4/{view}", memory, len(views))
-            elif name == AUDIO:
-                rows[name, view], scale = _audio(recordings, heard)
-            elif name == CONV5:
-                rows[name, view], scale = _whole(name, pooled_conv5(recordings, view))
-            else:
-                rows[name, view], scale = _pooled(name, recordings, view, rows.get((CONV4, view)))
-            if standardise == "recording":
-                scales[name, view] = scale
+    budget = _SHARE_OF_MEMORY * free_memory() if memory is None else memory
+    load = read if size_in_memory(recordings, inputs, views) <= budget else stream
+    rows: dict[tuple[str, str], Rows] = {}
+    scales: dict[tuple[str, str], Scale] = {}
+    for view in views:
+        seen = [name for name in inputs if name != AUDIO or view == PLAIN]
+        rows |= {(name, view): found for name, found in load(recordings, seen, view).items()}
+    if standardise == "recording":
+        scales = {(name, view): own_scale(name, recordings, view, found) for (name, view), found in rows.items()}
     lengths = [recording.clips for recording in recordings]
     ids = tuple(recording.id for recording in recordings)
     return Clips(ids, np.repeat(np.arange(len(recordings)), lengths), heard, rows, scales)
 
 
-def _activations(recordings: Sequence[Recording], array: str, memory: int | None, views: int) -> tuple[Rows, Scale]:
-    streamed = StreamedRows(recordings, array, _KEPT_BLOCKS)
-    size = streamed.nbytes * views
-    fits = size <= (_SHARE_OF_MEMORY * _free_memory() if memory is None else memory)
-    rows = np.concatenate([recording.read(array) for recording in recordings]) if fits else streamed
-    return rows, stored_scale(CONV4, recordings, array)
-
-
-def _pooled(name: str, recordings: Sequence[Recording], view: str, activations: Rows | None) -> tuple[Rows, Scale]:
-    if not isinstance(activations, StreamedRows):
-        return _whole(name, [pooled_activations(name, recording, view) for recording in recordings])
-    scales = [Scale.over(name, [pooled_activations(name, recording, view)]) for recording in recordings]
-    scale = Scale(*(np.concatenate([getattr(each, part) for each in scales]) for part in ("mean", "divisor")))
-    return PooledRows(name, activations, recordings, view), scale
-
-
-def _audio(recordings: Sequence[Recording], heard: NDArray[np.bool_]) -> tuple[Rows, Scale]:
-    shape = recordings[int(np.argmax(heard))].read("audio").shape[1:]
-    silence = np.zeros(shape, np.float32), np.ones(shape, np.float32)
-    rows, means, stds = [], [], []
-    for recording, sound in zip(recordings, heard, strict=True):
-        rows.append(recording.read("audio") if sound else np.zeros((recording.clips, *shape), np.float32))
-        means.append(recording.read("statistics/audio/mean") if sound else silence[0])
-        stds.append(recording.read("statistics/audio/std") if sound else silence[1])
-    return np.concatenate(rows), Scale.of(AUDIO, means, stds)
-
-
-def _whole(name: str, arrays: Sequence[NDArray[np.float32]]) -> tuple[Rows, Scale]:
-    return np.concatenate(arrays), Scale.over(name, arrays)
-
-
 def _scale_over(name: str, rows: Rows, training: NDArray[np.intp]) -> Scale:
-    total, squares = np.zeros(rows.shape[1:]), np.zeros(rows.shape[1:])
-    for index in np.array_split(training, -(-len(training) // _AT_ONCE)):
-        values = rows[index].astype(np.float64)
-        total += values.sum(axis=0)
-        squares += (values**2).sum(axis=0)
-    mean = total / len(training)
-    return Scale.of(name, [mean], [np.sqrt(np.maximum(squares / len(training) - mean**2, 0))])
-
-
-def _free_memory() -> int:
-    """Return the bytes of memory that are free, as far as the system tells."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return 8 << 30
+    pieces = (rows[training[at : at + _AT_ONCE]] for at in range(0, len(training), _AT_ONCE))
+    mean, std = moments(pieces)
+    return Scale.of(name, [mean], [std])

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 _FOCUS, _MARGIN = 4.0, 0.05  # gamma- and m of the asymmetric loss, as its authors choose them; gamma+ is 0
+_NEAREST_ZERO = 1e-8  # its smallest probability, theirs too: the slope of the logarithm stays finite
 
 
 def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
@@ -32,9 +33,8 @@ def asymmetric(prediction: Tensor, target: Tensor) -> Tensor:
     Negatives that are easy count little: their probability is lowered by a margin, and what is left of it
     weighs the term. A soft target takes its share of both terms.
     """
-    nearest_zero = torch.finfo(prediction.dtype).tiny
     shifted = (prediction - _MARGIN).clamp(min=0)
-    over_positive = -prediction.clamp(min=nearest_zero).log()
+    over_positive = -prediction.clamp(min=_NEAREST_ZERO).log()
     over_negative = -(shifted**_FOCUS) * torch.log1p(-shifted)
     return target * over_positive + (1 - target) * over_negative
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from extract.views import PLAIN
 from heads.clips import Clips
 from heads.scale import GRID
 
@@ -40,9 +41,11 @@ class LinearProbe:
 
     def predict(self, clips: Clips, index: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the probability of each class in some clips, (len(index), classes)."""
-        pieces = np.array_split(index, -(-len(index) // _AT_ONCE))
-        logits = np.concatenate([_features(clips, piece, self.inputs) @ self.weight.T + self.bias for piece in pieces])
-        return expit(logits.astype(np.float64))
+        logits = np.empty((len(index), len(self.bias)))
+        for at in range(0, len(index), _AT_ONCE):
+            features = _features(clips, index[at : at + _AT_ONCE], self.inputs)
+            logits[at : at + _AT_ONCE] = features @ self.weight.T + self.bias
+        return expit(logits)
 
 
 def fit_probe(
@@ -70,8 +73,7 @@ def fit_probe(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    if len(training) > CLIPS_AT_MOST:
-        training = np.sort(np.random.default_rng(seed).choice(training, CLIPS_AT_MOST, replace=False))
+    training = _some_of(training, positive[training], seed)
     features = _features(clips, training, inputs)
     weight = np.zeros((positive.shape[1], features.shape[1]), np.float32)
     bias = np.zeros(positive.shape[1], np.float32)
@@ -87,5 +89,21 @@ def fit_probe(
     return LinearProbe(weight, bias, inputs)
 
 
+def _some_of(training: NDArray[np.intp], positive: NDArray[np.bool_], seed: int) -> NDArray[np.intp]:
+    """Return the training clips, or of too many some at random, after some of each class: rare ones stay."""
+    if len(training) <= CLIPS_AT_MOST:
+        return training
+    shuffled = np.random.default_rng(seed).permutation(len(training))
+    share = CLIPS_AT_MOST // (2 * positive.shape[1])
+    first = [shuffled[present[shuffled]][:share] for present in positive.T]
+    drawn = [*dict.fromkeys(np.concatenate([*first, shuffled]).tolist())][:CLIPS_AT_MOST]
+    return np.sort(training[drawn])
+
+
 def _features(clips: Clips, index: NDArray[np.intp], inputs: tuple[str, ...]) -> NDArray[np.float32]:
-    return np.concatenate([clips.take(name, index) for name in inputs], axis=1)
+    """Return the inputs of some clips side by side, (len(index), features), in little more memory than they take."""
+    features = np.empty((len(index), sum(clips.rows[name, PLAIN].shape[1] for name in inputs)), np.float32)
+    for at in range(0, len(index), _AT_ONCE):
+        some = index[at : at + _AT_ONCE]
+        np.concatenate([clips.take(name, some) for name in inputs], axis=1, out=features[at : at + _AT_ONCE])
+    return features

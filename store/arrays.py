@@ -4,6 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -35,13 +36,21 @@ class Chunk:
         Where its values belong in the array.
     values : ndarray
         What it holds.
-    line : bytes
-        ``<key> <SHA-256 of the file>``, of which the array's digest is made.
+    key : str
+        Name of its file.
+    content : bytes
+        What the file holds.
     """
 
     selection: tuple[slice, ...]
     values: NDArray
-    line: bytes
+    key: str
+    content: bytes
+
+    @cached_property
+    def line(self) -> bytes:
+        """``<key> <SHA-256 of the file>``, of which the array's digest is made; takes as long as decoding."""
+        return f"{self.key} {hashlib.sha256(self.content).hexdigest()}\n".encode()
 
 
 class StoredArray:
@@ -92,9 +101,9 @@ class StoredArray:
         return self._array.shape
 
     @property
-    def nbytes(self) -> int:
-        """What it takes in memory."""
-        return self._array.nbytes
+    def dtype(self) -> np.dtype:
+        """Type of its values."""
+        return self._array.dtype
 
     @property
     def rows_per_chunk(self) -> int:
@@ -160,7 +169,7 @@ class StoredArray:
             raise DamageError(f"the chunk {key}: {reason}") from error
         finally:
             del self._fetched[key]
-        return Chunk(selection, values, f"{key} {hashlib.sha256(content).hexdigest()}\n".encode())
+        return Chunk(selection, values, key, content)
 
     def read(self) -> NDArray:
         """Return all values.

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +22,15 @@ from store.places import Place, cache_folder
 from store.recording import Recording
 
 _CHECKSUM = 4  # bytes
+_AT_ONCE = 1 << 20  # bytes
+_KEY = 16  # digits
 
 
 def beside(store: Place) -> Path:
     """Return the folder of what is derived from a store; of one on object storage, on this machine."""
     if isinstance(store, Path):
         return store.resolve().with_name(f"{store.resolve().name}.derived")
-    return cache_folder() / "derived" / hashlib.sha256(str(store).encode()).hexdigest()[:16]
+    return cache_folder() / "derived" / hashlib.sha256(str(store).encode()).hexdigest()[:_KEY]
 
 
 def derived(recording: Recording, array: str, name: str, made_from: str, compute: Callable[[], NDArray]) -> NDArray:
@@ -46,34 +49,48 @@ def derived(recording: Recording, array: str, name: str, made_from: str, compute
     compute : callable
         Computes it.
     """
-    key = hashlib.sha256(f"{recording.fingerprint(array)}\n{made_from}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{recording.fingerprint(array)}\n{made_from}".encode()).hexdigest()[:_KEY]
     file = beside(recording.store) / recording.id / f"{name}-{key}.npy"
     kept = _read(file)
     if kept is not None:
         return kept
     values = compute()
-    with suppress(OSError, InputError):  # a store that may only be read
+    with suppress(OSError, InputError):  # as where a store may only be read
         _write(file, values)
+        for old in file.parent.glob(f"{name}-{'?' * _KEY}.npy"):
+            if old != file:
+                old.unlink(missing_ok=True)  # of the recording as it was
     return values
 
 
 def _read(file: Path) -> NDArray | None:
+    """Return the values in a file if it is whole."""
     try:
-        content = file.read_bytes()
-        body = memoryview(content)[:-_CHECKSUM]
-        if zlib.crc32(body) != int.from_bytes(content[-_CHECKSUM:]):
-            return None
-        return np.load(io.BytesIO(body), allow_pickle=False)
+        with file.open("rb") as opened:
+            if not _is_whole(opened):
+                return None
+            opened.seek(0)
+            return np.load(opened, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
+
+
+def _is_whole(opened: BinaryIO) -> bool:
+    """Return whether a file ends in its checksum; read in pieces, since it may be large."""
+    left = opened.seek(0, io.SEEK_END) - _CHECKSUM
+    opened.seek(0)
+    found = 0
+    while left > 0:
+        piece = opened.read(min(left, _AT_ONCE))
+        if not piece:
+            return False
+        found, left = zlib.crc32(piece, found), left - len(piece)
+    return opened.read() == found.to_bytes(_CHECKSUM)
 
 
 def _write(file: Path, values: NDArray) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.save(buffer, values, allow_pickle=False)
-    content = buffer.getvalue()
-    write_atomically(file, content + zlib.crc32(content).to_bytes(_CHECKSUM))
-    for old in file.parent.glob(f"{file.name.rpartition('-')[0]}-*.npy"):
-        if old != file:
-            old.unlink(missing_ok=True)  # of the recording as it was
+    buffer.write(zlib.crc32(buffer.getbuffer()).to_bytes(_CHECKSUM))
+    write_atomically(file, buffer.getvalue())

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from store.arrays import METADATA, DamageError, StoredArray
@@ -113,10 +114,10 @@ class Recording:
         return Rows(self, array, self._find(array))
 
     def fingerprint(self, array: str) -> str:
-        """Return what tells an array's content from any other's, as far as its seal does."""
+        """Return what tells an array's content from any other's: its digest, or all that is known of it."""
         group, sealed = self._sealing(array)
-        content = [group, self.attributes.get("source_sha256"), sealed[ARRAYS][array]]
-        return json.dumps([*content, sealed.get(DIGESTS, {}).get(array)])
+        digest = sealed.get(DIGESTS, {}).get(array)  # not in a store of format 1
+        return json.dumps([group, sealed[ARRAYS][array], digest or self.attributes], sort_keys=True)
 
     def verify(self) -> None:
         """Read everything once, in little memory.
@@ -191,9 +192,9 @@ class Rows:
         return self.stored.shape
 
     @property
-    def nbytes(self) -> int:
-        """What the whole array takes in memory."""
-        return self.stored.nbytes
+    def dtype(self) -> np.dtype:
+        """Type of its values."""
+        return self.stored.dtype
 
     @property
     def block(self) -> int:

@@ -13,7 +13,7 @@ class StreamedRows:
     """One array of several recordings, a row per clip, read block by block as rows are asked for.
 
     The blocks read last are kept. Who asks for rows in the order of their blocks, or for all rows of a few
-    blocks before others, reads each block once.
+    blocks before others, reads each block once. One thread at a time.
 
     Parameters
     ----------
@@ -23,33 +23,36 @@ class StreamedRows:
         Path inside each.
     keep : int
         Blocks kept.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        As if all were one array.
+    block : ndarray of int, shape (clips,)
+        For each row, the number of its block over all recordings.
     """
 
     def __init__(self, recordings: Sequence[Recording], array: str, keep: int):
         self._rows = [recording.rows(array) for recording in recordings]
         lengths = [rows.shape[0] for rows in self._rows]
         self.shape = (sum(lengths), *self._rows[0].shape[1:])
-        self._where = np.concatenate(
-            [
-                np.column_stack([np.full(length, number), *np.divmod(np.arange(length), rows.block)])
-                for number, (length, rows) in enumerate(zip(lengths, self._rows, strict=True))
-            ]
-        )
-        self._kept: OrderedDict[tuple[int, int], NDArray] = OrderedDict()
+        # Of each block, its recording and its number there; of each row, its block and its place in it.
+        self._blocks = [
+            (recording, number)
+            for recording, (rows, length) in enumerate(zip(self._rows, lengths, strict=True))
+            for number in range(-(-length // rows.block))
+        ]
+        sizes = [
+            min(self._rows[recording].block, lengths[recording] - number * self._rows[recording].block)
+            for recording, number in self._blocks
+        ]
+        self.block = np.repeat(np.arange(len(sizes)), sizes)
+        self._place = np.concatenate([np.arange(size) for size in sizes])
+        self._kept: OrderedDict[int, NDArray] = OrderedDict()
         self._keep = keep
 
     def __len__(self) -> int:
         return self.shape[0]
-
-    @property
-    def nbytes(self) -> int:
-        """What all of it would take in memory."""
-        return sum(rows.nbytes for rows in self._rows)
-
-    @property
-    def block(self) -> NDArray[np.intp]:
-        """For each row, the number of its block over all recordings."""
-        return np.unique(self._where[:, :2], axis=0, return_inverse=True)[1].reshape(-1)
 
     def __getitem__(self, index: NDArray[np.intp]) -> NDArray:
         """Return rows, (len(index), ...).
@@ -59,24 +62,19 @@ class StreamedRows:
         InputError
             If one is missing or damaged.
         """
-        where = self._where[index]
-        blocks, which = np.unique(where[:, :2], axis=0, return_inverse=True)
-        found: NDArray | None = None
-        for number, (recording, block) in enumerate(blocks):
-            mine = which.reshape(-1) == number
-            values = self._block(int(recording), int(block))
-            if found is None:
-                found = np.empty((len(index), *self.shape[1:]), values.dtype)
-            found[mine] = values[where[mine, 2]]
-        assert found is not None, "no rows asked for"
+        found = np.empty((len(index), *self.shape[1:]), self._rows[0].dtype)
+        block, place = self.block[index], self._place[index]
+        for number in np.unique(block):
+            mine = block == number
+            found[mine] = self._read(int(number))[place[mine]]
         return found
 
-    def _block(self, recording: int, block: int) -> NDArray:
-        key = (recording, block)
-        if key in self._kept:
-            self._kept.move_to_end(key)
+    def _read(self, number: int) -> NDArray:
+        if number in self._kept:
+            self._kept.move_to_end(number)
         else:
-            self._kept[key] = self._rows[recording].read(block)
+            recording, block = self._blocks[number]
+            self._kept[number] = self._rows[recording].read(block)
             while len(self._kept) > self._keep:
                 self._kept.popitem(last=False)
-        return self._kept[key]
+        return self._kept[number]
