@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -49,8 +49,8 @@ class Chunk:
 
     @cached_property
     def line(self) -> bytes:
-        """``<key> <SHA-256 of the file>``, of which the array's digest is made; takes as long as decoding."""
-        return f"{self.key} {hashlib.sha256(self.content).hexdigest()}\n".encode()
+        """``<key> <SHA-256 of the file>``, of which the array's digest is made."""
+        return _line(self.key, hashlib.sha256(self.content).digest())
 
 
 class StoredArray:
@@ -110,10 +110,35 @@ class StoredArray:
         """Length of a chunk along the first axis."""
         return self._array.chunks[0]
 
-    def rows(self, number: int) -> NDArray:
-        """Return the rows of one chunk along the first axis, verified by its checksum alone.
+    def hashes(self) -> NDArray[np.uint8]:
+        """Return the SHA-256 of every chunk's file, (chunks, 32); of an array without a seal none, (0, 32).
+
+        Raises
+        ------
+        DamageError
+            If one is missing, or together they are not those that were sealed.
+        """
+        if self._sealed is None:
+            return np.empty((0, 32), np.uint8)
+        hashes, found = [], hashlib.sha256()
+        for _, key, content in self._files():
+            hashes.append(hashlib.sha256(content).digest())
+            found.update(_line(key, hashes[-1]))
+        if self._sealed != found.hexdigest():
+            raise DamageError("its chunks are not those that were sealed")
+        return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 32)
+
+    def rows(self, number: int, sha256: bytes | None = None) -> NDArray:
+        """Return the rows of one chunk along the first axis, verified by its checksum.
 
         For arrays whose chunks are whole in all other axes, as those that hold a row per clip.
+
+        Parameters
+        ----------
+        number : int
+            Of the chunk.
+        sha256 : bytes, optional
+            Of its file, as `hashes` has it: a chunk may be whole, but of another place or another run.
 
         Raises
         ------
@@ -122,11 +147,11 @@ class StoredArray:
         """
         index = (number, *(0 for _ in self.shape[1:]))
         key = "/".join(map(str, ("c", *index)))
-        try:
-            (content,) = read_all(self._folder, [key])
-        except OSError as error:
-            raise DamageError("a chunk cannot be read") from error
-        return self._decode(index, key, content).values
+        (content,) = self._fetch([key])
+        chunk = self._decode(index, key, content)
+        if sha256 not in (None, hashlib.sha256(chunk.content).digest()):
+            raise DamageError(f"the chunk {key} is not the one that was sealed")
+        return chunk.values
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield all chunks in the order of the grid, each verified by its checksum.
@@ -137,28 +162,34 @@ class StoredArray:
             At the first that is missing or damaged; at the end if together they are not those that were sealed.
         """
         found = hashlib.sha256()
-        for chunk in self._chunks():
+        for file in self._files():
+            chunk = self._decode(*file)
             found.update(chunk.line)
             yield chunk
         if self._sealed not in (None, found.hexdigest()):
             raise DamageError("its chunks are not those that were sealed")
 
-    def _chunks(self) -> Iterator[Chunk]:
+    def _files(self) -> Iterator[tuple[tuple[int, ...], str, bytes]]:
+        """Yield place in the grid, name and content of all chunks."""
         grid = [range(-(-size // chunk)) for size, chunk in zip(self.shape, self._array.chunks, strict=True)]
         indices = itertools.product(*grid)
         at_once = _AT_ONCE if is_remote(self._folder) else 1
         while batch := list(itertools.islice(indices, at_once)):
             keys = ["/".join(map(str, ("c", *index))) for index in batch]
-            try:
-                contents = read_all(self._folder, keys)
-            except OSError as error:
-                raise DamageError("a chunk cannot be read") from error
-            for index, key, content in zip(batch, keys, contents, strict=True):
-                yield self._decode(index, key, content)
+            yield from zip(batch, keys, self._fetch(keys), strict=True)
 
-    def _decode(self, index: tuple[int, ...], key: str, content: bytes | None) -> Chunk:
-        if content is None:
-            raise DamageError(f"the chunk {key} is missing")
+    def _fetch(self, keys: Sequence[str]) -> list[bytes]:
+        """Return the contents of chunks."""
+        try:
+            contents = read_all(self._folder, keys)
+        except OSError as error:
+            raise DamageError("a chunk cannot be read") from error
+        for key, content in zip(keys, contents, strict=True):
+            if content is None:
+                raise DamageError(f"the chunk {key} is missing")
+        return [content for content in contents if content is not None]
+
+    def _decode(self, index: tuple[int, ...], key: str, content: bytes) -> Chunk:
         sizes = zip(index, self._array.chunks, strict=True)
         selection = tuple(slice(position * size, (position + 1) * size) for position, size in sizes)
         self._fetched[key] = Buffer.from_bytes(content)
@@ -196,3 +227,7 @@ class StoredArray:
         for chunk in self.chunks():
             found.update(chunk.line)
         return found.hexdigest()
+
+
+def _line(key: str, sha256: bytes) -> bytes:
+    return f"{key} {sha256.hex()}\n".encode()

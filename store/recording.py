@@ -201,8 +201,19 @@ class Rows:
         """Rows in a block; the last may have fewer."""
         return self.stored.rows_per_chunk
 
-    def read(self, number: int) -> NDArray:
-        """Return a block of rows, verified by its checksum.
+    def hashes(self) -> NDArray[np.uint8]:
+        """Return the SHA-256 of every block, (blocks, 32); none, (0, 32), in a store of format 1.
+
+        Raises
+        ------
+        InputError
+            If one is missing, or together they are not those that were sealed.
+        """
+        with self.recording.naming(self.array):
+            return self.stored.hashes()
+
+    def read(self, number: int, sha256: bytes | None = None) -> NDArray:
+        """Return a block of rows, verified by its checksum, and by its hash if that is given.
 
         Raises
         ------
@@ -210,7 +221,7 @@ class Rows:
             If it is missing or damaged.
         """
         with self.recording.naming(self.array):
-            return self.stored.rows(number)
+            return self.stored.rows(number, sha256)
 
 
 def group_metadata(store: Place, groups: Sequence[str]) -> list[bytes | None]:

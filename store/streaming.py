@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from store.recording import Recording
+from store.derived import derived
+from store.recording import Recording, Rows
 
 
 class StreamedRows:
@@ -14,6 +15,9 @@ class StreamedRows:
 
     The blocks read last are kept. Who asks for rows in the order of their blocks, or for all rows of a few
     blocks before others, reads each block once. One thread at a time.
+
+    Every block that is read is one that was sealed. To know that, their hashes are found the first time that an
+    array is streamed, which reads all of it once, and kept beside the store.
 
     Parameters
     ----------
@@ -35,6 +39,7 @@ class StreamedRows:
     def __init__(self, recordings: Sequence[Recording], array: str, keep: int):
         self._rows = [recording.rows(array) for recording in recordings]
         lengths = [rows.shape[0] for rows in self._rows]
+        self._hashes = [_hashes(recording, array, rows) for recording, rows in zip(recordings, self._rows, strict=True)]
         self.shape = (sum(lengths), *self._rows[0].shape[1:])
         # Of each block, its recording and its number there; of each row, its block and its place in it.
         self._blocks = [
@@ -74,7 +79,12 @@ class StreamedRows:
             self._kept.move_to_end(number)
         else:
             recording, block = self._blocks[number]
-            self._kept[number] = self._rows[recording].read(block)
+            hashes = self._hashes[recording]
+            self._kept[number] = self._rows[recording].read(block, hashes[block].tobytes() if len(hashes) else None)
             while len(self._kept) > self._keep:
                 self._kept.popitem(last=False)
         return self._kept[number]
+
+
+def _hashes(recording: Recording, array: str, rows: Rows) -> NDArray[np.uint8]:
+    return derived(recording, array, f"hashes-{array.replace('/', '-')}", "1", rows.hashes)
