@@ -32,7 +32,7 @@ from store.streaming import StreamedRows
 
 HEARD = "heard"  # in a batch: 1 where the recording has sound, else 0
 _SHARE_OF_MEMORY = 0.4  # of what is free, for the inputs
-_AT_ONCE = 256  # clips, when statistics are computed
+_AT_ONCE = 64  # clips, when statistics are computed
 
 Batch = dict[str, Tensor]
 

@@ -21,7 +21,7 @@ from store.streaming import StreamedRows
 
 CELLS = (2, 3, 3)  # time, height, width
 _VERSION = "1"  # changes when these computations do
-_AT_ONCE = 256  # clips pooled together: 26 MB of activations
+_AT_ONCE = 64  # clips pooled together: 6 MB of activations as float32
 
 Compute = Callable[[NDArray], Tensor]
 

@@ -64,7 +64,7 @@ def moments(pieces: Iterable[NDArray]) -> NDArray[np.float64]:
         values -= origin  # so that a large offset costs no digits
         clips += len(values)
         total += values.sum(axis=0)
-        squares += (values * values).sum(axis=0)
+        squares += np.square(values, out=values).sum(axis=0)
     mean = total / clips
     return np.stack([origin + mean, np.sqrt(np.maximum(squares / clips - mean**2, 0))])
 
