@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -110,8 +110,13 @@ class StoredArray:
         """Length of a chunk along the first axis."""
         return self._array.chunks[0]
 
-    def hashes(self) -> NDArray[np.uint8]:
+    def hashes(self, advance: Callable[[], object]) -> NDArray[np.uint8]:
         """Return the SHA-256 of every chunk's file, (chunks, 32); of an array without a seal none, (0, 32).
+
+        Parameters
+        ----------
+        advance : callable
+            Called after each chunk.
 
         Raises
         ------
@@ -124,6 +129,7 @@ class StoredArray:
         for _, key, content in self._files():
             hashes.append(hashlib.sha256(content).digest())
             found.update(_line(key, hashes[-1]))
+            advance()
         if self._sealed != found.hexdigest():
             raise DamageError("its chunks are not those that were sealed")
         return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 32)

@@ -1,7 +1,7 @@
 """One recording of a store: its arrays, read in such a way that damage is an error and never a number."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -201,8 +201,13 @@ class Rows:
         """Rows in a block; the last may have fewer."""
         return self.stored.rows_per_chunk
 
-    def hashes(self) -> NDArray[np.uint8]:
+    def hashes(self, advance: Callable[[], object]) -> NDArray[np.uint8]:
         """Return the SHA-256 of every block, (blocks, 32); none, (0, 32), in a store of format 1.
+
+        Parameters
+        ----------
+        advance : callable
+            Called after each block.
 
         Raises
         ------
@@ -210,7 +215,7 @@ class Rows:
             If one is missing, or together they are not those that were sealed.
         """
         with self.recording.naming(self.array):
-            return self.stored.hashes()
+            return self.stored.hashes(advance)
 
     def read(self, number: int, sha256: bytes | None = None) -> NDArray:
         """Return a block of rows, verified by its checksum, and by its hash if that is given.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.derived import derived
+from store.progress import progress
 from store.recording import Recording, Rows
 
 
@@ -87,4 +88,8 @@ class StreamedRows:
 
 
 def _hashes(recording: Recording, array: str, rows: Rows) -> NDArray[np.uint8]:
-    return derived(recording, array, f"hashes-{array.replace('/', '-')}", "1", rows.hashes)
+    def compute() -> NDArray[np.uint8]:
+        with progress(f"checking {recording.id}", -(-rows.shape[0] // rows.block), "blocks") as advance:
+            return rows.hashes(advance)
+
+    return derived(recording, array, f"hashes-{array.replace('/', '-')}", "1", compute)
