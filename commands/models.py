@@ -52,7 +52,9 @@ def add_train(commands: Any) -> None:
     how.add_argument(
         "--class-weights", action="store_true", default=None, help="weigh rare gestures' positives (Equation 5)"
     )
-    how.add_argument("--epochs", type=positive, metavar="N", help="at most (default 10; 40 with --tune fc)")
+    how.add_argument(
+        "--epochs", type=positive, metavar="N", help="at most (default 10; 40 with --tune fc; 3000 with --preset paper)"
+    )
     how.add_argument("--seed", type=seed, default=0, metavar="N", help="of everything random (default 0)")
     add_device(how, "where to train")
     scored = parser.add_argument_group("how it is scored")

@@ -1,9 +1,11 @@
 """A training that was stopped, kept so that it goes on to the same result."""
 
+import glob
 import hashlib
 import io
 import json
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import torch
 
 from store.files import write_atomically
 
+_VERSION = 1  # changes when what is kept does, or what a training makes of it
 _SHARE_OF_TIME = 0.1  # that writing may take
+_CHECKSUM = 4  # bytes at the end: torch.load does not notice flipped bits
 
 
 class Checkpoint:
@@ -27,14 +31,18 @@ class Checkpoint:
 
     def __init__(self, path: Path, identity: object):
         self._path = path
-        self._identity = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        self._identity = hashlib.sha256(json.dumps([_VERSION, identity], sort_keys=True).encode()).hexdigest()
         self._due = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
-        """Return the state kept, or None."""
+        """Return the state kept, or None if there is none, or it is damaged or of another training."""
         try:
-            state = torch.load(self._path, map_location="cpu", weights_only=True)
-        except Exception:  # whatever a file that is not there, damaged or foreign raises
+            content = self._path.read_bytes()
+            body = memoryview(content)[:-_CHECKSUM]
+            if zlib.crc32(body) != int.from_bytes(content[-_CHECKSUM:]):
+                return None
+            state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        except Exception:  # whatever a file that is not there or foreign raises
             return None
         return state if isinstance(state, dict) and state.pop("identity", None) == self._identity else None
 
@@ -45,6 +53,9 @@ class Checkpoint:
             return
         buffer = io.BytesIO()
         torch.save(state | {"identity": self._identity}, buffer)
+        buffer.seek(0, io.SEEK_END)
+        buffer.write(zlib.crc32(buffer.getbuffer()).to_bytes(_CHECKSUM))
+        self._remove_halves()
         write_atomically(self._path, buffer.getvalue())
         took = time.monotonic() - began
         self._due = began + took / _SHARE_OF_TIME
@@ -52,3 +63,9 @@ class Checkpoint:
     def clear(self) -> None:
         """Forget it."""
         self._path.unlink(missing_ok=True)
+        self._remove_halves()
+
+    def _remove_halves(self) -> None:
+        """Remove what was being written when a process was killed."""
+        for half in self._path.parent.glob(f".{glob.escape(self._path.name)}.*"):
+            half.unlink(missing_ok=True)

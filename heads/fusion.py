@@ -46,9 +46,21 @@ class Sound(nn.Module):
         """Map features (N, 28, 108) to (N, outputs); 0 where nothing was recorded: `heard` (N, 1) is 0."""
         return self.layers(audio.flatten(1)) * heard
 
-    def dropped(self, clips: int) -> tuple[Tensor, Tensor]:
-        """Return for each clip whether its picture and its sound count, (N, 1) each, never neither."""
-        assert self.gate is not None
-        draw = torch.rand(clips, 1, device=self.gate.device) if self.training else self.gate.new_ones(clips, 1)
-        deaf, blind = draw < MODALITY_DROPOUT, (draw >= MODALITY_DROPOUT) & (draw < 2 * MODALITY_DROPOUT)
-        return (~blind).to(self.gate.dtype), (~deaf).to(self.gate.dtype)
+
+def modality_dropout(heard: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw for each training clip whether its picture and its sound count, 0 or 1.
+
+    Parameters
+    ----------
+    heard : Tensor, shape (N, 1)
+        0 where nothing was recorded; such a clip keeps its picture.
+
+    Returns
+    -------
+    picture, sound : Tensor, shape (N, 1)
+        Never both 0.
+    """
+    draw = torch.rand_like(heard)
+    deaf = draw < MODALITY_DROPOUT
+    blind = ~deaf & (draw < 2 * MODALITY_DROPOUT) & (heard > 0)
+    return (~blind).to(heard), (~deaf).to(heard)

@@ -71,8 +71,8 @@ class Learner:
     """
 
     def __init__(self, network: Network, system: System, settings: Settings, task: Task, device: torch.device):
-        self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._settings, self._task, self._device = settings, task, device
+        self.settings, self.task, self.device = settings, task, device
+        self._network = network.to(device)
         self._learned = task.clips.only(*network.architecture.learned_from)
         positive = task.labels.positive
         soft = temporal_smoothing(task.labels.frames) if system.smoothing else positive
@@ -96,7 +96,7 @@ class Learner:
         number : int
             Of the epoch, from 1.
         """
-        settings, task, batch = self._settings, self._task, self._settings.batch
+        settings, task, batch = self.settings, self.task, self.settings.batch
         random = np.random.default_rng([settings.seed, number])
         torch.manual_seed(int(random.integers(2**63)))
         order = epoch_order(task.training, self._factors, task.clips.blocks, random)
@@ -109,17 +109,22 @@ class Learner:
             losses.append(self._step(example))
         return float(torch.stack(losses).mean())
 
+    @property
+    def begins_fitted(self) -> bool:
+        """Whether the network begins as a fitted regression; else at random."""
+        return bool(self._network.architecture.linear)
+
     @contextmanager
     def evaluated(self) -> Iterator[None]:
         """Give the network, for a while, the weights and statistics that are to be judged and kept."""
         with self._average.applied() if self._average else nullcontext():
-            if self._settings.settle:
+            if self.settings.settle:
                 self._settle()
             yield
 
     def probabilities(self, index: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the probability of each class in some clips, (len(index), classes)."""
-        return predict_network(self._network, self._task.clips, index)
+        return predict_network(self._network, self.task.clips, index)
 
     def weights(self) -> dict[str, Tensor]:
         """Return a copy of the network's weights."""
@@ -148,12 +153,12 @@ class Learner:
             self._average.load_state(state["average"])
 
     def _step(self, example: Example) -> Tensor:
-        inputs = {name: values.to(self._device, non_blocking=True) for name, values in example.inputs.items()}
-        target, positive = example.target.to(self._device), example.positive.to(self._device)
-        with _mixed_precision(self._device, learning=self._settings.tune == "conv5"):
+        inputs = {name: values.to(self.device) for name, values in example.inputs.items()}
+        target, positive = example.target.to(self.device), example.positive.to(self.device)
+        with _mixed_precision(self.device, learning=self.settings.tune == "conv5"):
             outputs = self._network.outputs(inputs)
         first, *others = (self._loss(torch.sigmoid(logits.float()), target, positive) for logits in outputs)
-        loss = first + self._settings.auxiliary * sum(others) if others else first
+        loss = first + self.settings.auxiliary * sum(others) if others else first
         self._optimiser.zero_grad()
         self._scaler.scale(loss).backward()
         self._scaler.step(self._optimiser)
@@ -163,9 +168,9 @@ class Learner:
         return loss.detach()
 
     def _set_learning_rate(self, epochs: float) -> None:
-        rate = self._settings.learning_rate
-        if self._settings.schedule == "cosine":
-            progress = max(epochs - 1, 0) / max(self._settings.epochs - 1, 1)
+        rate = self.settings.learning_rate
+        if self.settings.schedule == "cosine":
+            progress = max(epochs - 1, 0) / max(self.settings.epochs - 1, 1)
             rate *= min(epochs, 1) * (_COSINE_ENDS_AT + (1 - _COSINE_ENDS_AT) * (1 + math.cos(math.pi * progress)) / 2)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
@@ -173,7 +178,7 @@ class Learner:
     def _settle(self) -> None:
         """Estimate batch-norm statistics anew, on training clips.
 
-        The running ones lag behind the weights, and scores swing from epoch to epoch with them.
+        Each batch has clips from all of them, as in training: clips next to each other vary less.
         """
         norms = [module for module in self._network.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
         if not norms:
@@ -182,13 +187,14 @@ class Learner:
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over all batches
-        training, batch = self._task.training, self._settings.batch
+        training = self.task.training
         chosen = training[:: math.ceil(len(training) / _SETTLING)]
+        batches = math.ceil(len(chosen) / self.settings.batch)
         self._network.train()
-        with torch.no_grad(), _mixed_precision(self._device):
-            for at in range(0, len(chosen), batch):
-                inputs = self._learned.batch(chosen[at : at + batch])
-                self._network.outputs({name: values.to(self._device) for name, values in inputs.items()})
+        with torch.no_grad(), _mixed_precision(self.device):
+            for number in range(batches):
+                inputs = self._learned.batch(chosen[number::batches])
+                self._network.outputs({name: values.to(self.device) for name, values in inputs.items()})
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 

@@ -17,7 +17,7 @@ from heads.clips import Clips, load_clips
 from heads.learner import predict_network
 from heads.network import Architecture, Network, load_network
 from heads.probe import LinearProbe
-from heads.scale import Scale
+from heads.scale import AUDIO, Scale
 from heads.settings import Settings
 from store.errors import InputError
 from store.files import write_atomically
@@ -101,8 +101,13 @@ class GestureModel:
     scores: dict[str, Any]
 
     def clips(self, recordings: Sequence[Recording], probe: bool = False) -> Clips:
-        """Open the clips of recordings as the model needs them, and as its probe does if that is asked for."""
+        """Open the clips of recordings as the model needs them, and as its probe does if that is asked for.
+
+        Where no recording has sound, a model that knows sound goes by the picture alone.
+        """
         inputs = {*self.head.inputs, *(self.probe.inputs if probe else ())}
+        if not any(recording.has_sound for recording in recordings):
+            inputs.discard(AUDIO)
         clips = load_clips(recordings, sorted(inputs), self.settings.standardise)
         if self.settings.standardise == "training":
             return clips.scaled({(name, PLAIN): self.scales[name] for name in inputs})
@@ -177,6 +182,8 @@ def check_destination(folder: Path) -> None:
     InputError
         If it holds anything but a model, which would be lost, or its parent does not exist.
     """
+    if not folder.name:
+        raise InputError(f"{folder}: name a folder of its own for the model")
     if folder.exists():
         names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
         if names not in ({WEIGHTS, DESCRIPTION}, set()):

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from extract.backbones import designs
 from heads.clips import HEARD, Batch
-from heads.conv5 import make_conv5
-from heads.fusion import Sound
+from heads.conv5 import Conv5, make_conv5
+from heads.fusion import Sound, modality_dropout
 from heads.layers import hidden_layers
 from heads.pooled import CELLS
 from heads.probe import LinearProbe
@@ -34,6 +34,7 @@ from heads.scale import AUDIO, CONV4, CONV5
 
 Weights = dict[str, NDArray[np.float32]]
 SHARE = 0.4  # of the network's logits, added to those of the regression
+_OWN = ("classifier.", "linear.", "sound.")  # the rest of the saved weights has the backbone's names
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class GestureNetwork(nn.Module):
         self._tail = tail
         # The parts that the picture needs come first, so that they start alike with and without sound.
         self.conv5 = make_conv5(architecture.backbone, tail) if architecture.tune == "conv5" else None
+        if isinstance(self.conv5, Conv5):
+            self.conv5.to(memory_format=torch.channels_last)  # faster on any device
         embedding, features = tail["fc.weight"].shape
         self.fc = nn.Linear(features, embedding)  # 512 -> 400 in the paper
         self.fc.load_state_dict({name: torch.from_numpy(tail[f"fc.{name}"]) for name in ("weight", "bias")})
@@ -136,7 +139,7 @@ class GestureNetwork(nn.Module):
             self.linear.bias.copy_(torch.from_numpy(fitted.bias))
 
     def forward(self, batch: Batch) -> Tensor:
-        """Map a batch of clips, as `Clips.batch` gives it, to logits (N, classes)."""
+        """Map a batch of clips, as `Clips.batch` gives it, to logits (N, classes); sound may be missing."""
         return self.outputs(batch)[0]
 
     def outputs(self, batch: Batch) -> list[Tensor]:
@@ -144,12 +147,15 @@ class GestureNetwork(nn.Module):
         picture = self.fc(batch[CONV5] if self.conv5 is None else self.conv5(batch[CONV4]))
         if self.sound is None:
             return [self._logits(picture, batch)]
-        sound = self.sound(batch[AUDIO], batch[HEARD])
+        sound = self.sound(batch[AUDIO], batch[HEARD]) if AUDIO in batch else torch.zeros_like(picture)
         if self.sound.gate is None:
             return [self._logits(torch.cat([picture, sound], dim=1), batch)]
-        seen, heard = self.sound.dropped(len(sound))
-        logits = self._logits(seen * picture + heard * self.sound.gate * sound, batch)
-        return [logits, self._logits(picture, batch), self.sound.alone(sound)] if self.training else [logits]
+        gated = self.sound.gate * sound
+        if not self.training:
+            return [self._logits(picture + gated, batch)]
+        seen, heard = modality_dropout(batch[HEARD])
+        logits = self._logits(seen * picture + heard * gated, batch)
+        return [logits, self._logits(picture, batch), self.sound.alone(sound)]
 
     def weights(self) -> Weights:
         """Return all weights for saving; conv5 and fc in the backbone's form and by its names."""
@@ -160,7 +166,7 @@ class GestureNetwork(nn.Module):
     @classmethod
     def from_weights(cls, weights: Weights, architecture: Architecture) -> "GestureNetwork":
         """Return the network whose `weights` were saved, in evaluation mode."""
-        network = cls(weights, architecture)
+        network = cls({name: values for name, values in weights.items() if not name.startswith(_OWN)}, architecture)
         own = network.state_dict()
         rest = {name: torch.from_numpy(weights[name]) for name in own if not name.startswith("conv5.")}
         network.load_state_dict(own | rest)

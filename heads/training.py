@@ -1,6 +1,7 @@
 """Training a network: epochs, the best of them, when to stop, and how to go on after that (Section 5.3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
@@ -10,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heads.checkpoint import Checkpoint
-from heads.learner import Learner, Task
+from heads.learner import Learner
 from heads.network import Network
-from heads.settings import Settings, System
 from store.errors import InputError
 from store.progress import Advance
 
@@ -73,62 +73,41 @@ class _Run:
         return cls(**state | {"history": [Epoch(*each) for each in state["history"]]})
 
 
-def train_network(
-    network: Network,
-    system: System,
-    settings: Settings,
-    task: Task,
-    score: Scorer,
-    advance: Advance,
-    epochs: int | None = None,
-    device: str = "auto",
-    checkpoint: Checkpoint | None = None,
+def train(
+    learner: Learner, score: Scorer, advance: Advance, epochs: int | None = None, checkpoint: Checkpoint | None = None
 ) -> Trained:
     """Train a network, keep its best epoch, stop when it no longer improves.
 
     Parameters
     ----------
-    network : Network
-        As it begins, which is a candidate too; it is changed.
-    system : System
-        Loss and targets.
-    settings : Settings
-        How to train.
-    task : Task
-        What to learn.
+    learner : Learner
+        Of the network as it begins, which is a candidate too if it begins as a regression, and of its task.
     score : callable
         Maps hard labels and probabilities of the validation clips, (clips, classes) each, to a number.
     advance : Advance
         Called after each epoch.
     epochs : int, optional
         At most, in place of the settings'; the learning rate goes its way as if there were all.
-    device : {"auto", "cpu", "cuda"}
-        Where to train.
     checkpoint : Checkpoint, optional
         Where the state is kept while training, and taken from if a training was stopped.
-
-    Raises
-    ------
-    InputError
-        If there is no such device.
     """
-    with torch.random.fork_rng(devices=[]):
-        learner = Learner(network, system, settings, task, choose_device(device))
+    settings = learner.settings
+    with _repeatable(learner.device):
         kept = checkpoint.load() if checkpoint is not None else None
         if kept is None:
             run = _Run()
-            _judge(learner, task, score, run, loss=0.0)
+            _judge(learner, score, run, loss=0.0)
         else:
             run = _Run.of(kept["run"])
             learner.load_state(kept["learner"])
-            advance(run.number)
+            advance(run.number, note=_describe(run))
         last = settings.epochs if epochs is None else epochs
         while run.number < last and run.number - run.best < settings.patience:
             run.number += 1
-            _judge(learner, task, score, run, learner.epoch(run.number))
+            _judge(learner, score, run, learner.epoch(run.number))
             if checkpoint is not None:
                 checkpoint.save({"run": run.state(), "learner": learner.state()})
-            advance(1, note=_describe(run, watched=len(task.validation) > 0))
+            advance(1, note=_describe(run))
     return Trained(learner.finished(run.best_weights), tuple(run.history), run.best)
 
 
@@ -145,18 +124,29 @@ def choose_device(device: str) -> torch.device:
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _judge(learner: Learner, task: Task, score: Scorer, run: _Run, loss: float) -> None:
-    """Score an epoch, and keep its weights if they are the best so far."""
+@contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """Leave the process its random numbers, and let a GPU compute so that the same comes out each time."""
+    chosen = torch.backends.cudnn.deterministic
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.backends.cudnn.deterministic = True
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.deterministic = chosen
+
+
+def _judge(learner: Learner, score: Scorer, run: _Run, loss: float) -> None:
+    """Score an epoch, and keep its weights if they are the best so far; the last are, where nothing is watched."""
+    watched = learner.task.validation
     with learner.evaluated():
-        value = 0.0
-        if len(task.validation):
-            value = score(task.labels.positive[task.validation], learner.probabilities(task.validation))
+        value = score(learner.task.labels.positive[watched], learner.probabilities(watched)) if len(watched) else 0.0
         run.history.append(Epoch(loss, value))
-        if run.number == 0 or not len(task.validation) or value > run.history[run.best].score:
+        at_random = run.best == 0 and not learner.begins_fitted
+        if run.number == 0 or at_random or not len(watched) or value > run.history[run.best].score:
             run.best, run.best_weights = run.number, learner.weights()
 
 
-def _describe(run: _Run, watched: bool) -> str:
+def _describe(run: _Run) -> str:
     loss, score = astuple(run.history[-1])
-    seen = f", validation {score:.3f} (best {run.history[run.best].score:.3f})" if watched else ""
-    return f"loss {loss:.3f}{seen}"
+    return f"loss {loss:.3f}, validation {score:.3f} (best {run.history[run.best].score:.3f})"

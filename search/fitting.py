@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from extract.views import PLAIN
 from heads.checkpoint import Checkpoint
 from heads.clips import Clips, load_clips
-from heads.learner import Task
+from heads.learner import Learner, Task
 from heads.metrics import average_precision
 from heads.model import Head
 from heads.network import Architecture, Network, make_network
 from heads.probe import LinearProbe, fit_probe
 from heads.scale import AUDIO, ENERGY, GRID, Scale
 from heads.settings import PROBE, SYSTEMS, Settings
-from heads.training import Trained, train_network
+from heads.training import Trained, choose_device, train
 from search.data import Data
 from search.thresholds import UNTUNED, steady
 from store.features import FeatureStore
@@ -67,7 +67,8 @@ class Workbench:
     Raises
     ------
     InputError
-        If an array of the store is missing or damaged, or the system needs a sound that is not there.
+        If an array of the store is missing or damaged, the system needs a sound that is not there, or there is no
+        such device.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Workbench:
         settings: Settings,
         device: str = "auto",
     ):
-        self._data, self._system, self._settings, self._device = data, system, settings, device
+        self._data, self._system, self._settings, self._device = data, system, settings, choose_device(device)
         self._mirrored = np.array(vocabulary.mirrored, np.intp)
         self._spec = store.spec
         inputs, views = {GRID}, [PLAIN]
@@ -152,26 +153,27 @@ class Workbench:
             network.add_regression(self._fit_probe(clips, training, self._architecture.linear))
         inputs = clips.only(*self._architecture.inputs)
         task = Task(inputs, self._data.labels, training, validation, self._mirrored)
-        kept = None if checkpoint is None else Checkpoint(checkpoint, self._identity(training, validation, epochs))
+        learner = Learner(network, SYSTEMS[self._system], self._settings, task, self._device)
         last = self._settings.epochs if epochs is None else epochs
+        kept = None if checkpoint is None else Checkpoint(checkpoint, self._identity(task, last))
         with progress(f"training {name or self._system}", last, "epochs") as advance:
-            return train_network(
-                network, SYSTEMS[self._system], self._settings, task, _ranking, advance, last, self._device, kept
-            )
+            return train(learner, _ranking, advance, last, kept)
 
-    def _identity(self, training: NDArray[np.intp], validation: NDArray[np.intp], epochs: int | None) -> Any:
+    def _identity(self, task: Task, epochs: int) -> Any:
         """Return all that decides the result of a training, JSON-ready."""
-        recordings = [recording.fingerprint("times") for recording in self._data.recordings]
-        labels = self._data.labels.frames[np.concatenate([training, validation])]
+        learned = np.concatenate([task.training, task.validation])
+        arrays = [f"conv4/{view}" for view in self._clips.views] + [AUDIO] * (AUDIO in task.clips.inputs)
         return [
             self._system,
             asdict(self._settings),
             epochs,
+            self._device.type,
             self._spec.to_dict(),
-            recordings,
-            training.tolist(),
-            validation.tolist(),
-            np.packbits(labels).tobytes().hex(),
+            [each.fingerprint(name) for each in self._data.recordings for name in arrays if name in each.arrays],
+            self._mirrored.tolist(),
+            task.training.tolist(),
+            task.validation.tolist(),
+            np.packbits(self._data.labels.frames[learned]).tobytes().hex(),
         ]
 
     def _tuned(self, predictor: Network | LinearProbe, clips: Clips, validation: NDArray[np.intp]) -> Head:
@@ -187,7 +189,7 @@ def _architecture(system: str, settings: Settings, data: Data, backbone: str) ->
     if settings.regression:  # without a recording's own mean there is no distance from it
         linear = (GRID, ENERGY) if settings.standardise == "recording" else (GRID,)
     sounding = next((recording for recording in data.recordings if recording.has_sound), None)
-    sound = sounding.read(AUDIO).shape[1:] if parts.fusion and sounding else Architecture.sound
+    sound = sounding.rows(AUDIO).shape[1:] if parts.fusion and sounding else Architecture.sound
     return Architecture(
         classes=data.labels.frames.shape[2],
         widths=settings.widths,

@@ -17,6 +17,7 @@ from search.fitting import Fitted, Workbench
 from search.folds import PARTS, FoldResult, fit_fold, median_best, to_score
 from search.splits import Fold, make_folds
 from search.thresholds import steady
+from search.usage import describe_use, trained_on, unseen
 from store.errors import InputError
 from store.features import FeatureStore
 from store.places import Place
@@ -96,7 +97,7 @@ def train(
         probe=final.probe,
         settings=settings,
         scales=final.scales,
-        training=_describe(final, data, split, asdict(folds[0].split) if len(folds) == 1 else None),
+        training=_describe(final, data, split, folds),
         scores=_scores(classes.classes, results),
     )
     model.save(out)
@@ -148,11 +149,11 @@ def evaluate(
     opened = FeatureStore(store)
     opened.require(loaded.spec, f"the model {model} needs the latter; extract into another store")
     data = load_data(opened, annotation_paths, loaded.vocabulary, loaded.settings.clip_rule)
-    chosen, described = _unseen(loaded, data)
+    chosen = unseen(loaded.training["recordings"], data)
     other = None
     if against is not None:
         other = _comparable(against, loaded, opened)
-        chosen = np.intersect1d(chosen, _unseen(other, data)[0])
+        chosen = np.intersect1d(chosen, unseen(other.training["recordings"], data))
     if not len(chosen):
         who = f"the model {model} was" if other is None else f"{model} and {against} were"
         raise InputError(f"{store}: no annotated clip that {who} not trained on; annotate more")
@@ -161,14 +162,14 @@ def evaluate(
     if other is not None:
         theirs = predicted(other, data, chosen)
         difference = paired_difference([scored.counts[MODEL]], [theirs.counts[MODEL]])
-        scores["differences"][str(against)] = {"mean": difference.mean, "interval": difference.interval}
+        scores["differences"][f"model {against}"] = {"mean": difference.mean, "interval": difference.interval}
     if csv is not None:
         write_csv(csv, scores)
     return {
         "model": str(model),
         "system": loaded.system,
         "untrained_backbone": opened.spec.untrained,
-        "scored": described,
+        "scored": _describe_scored(loaded, data, chosen),
         "scores": scores,
         "notes": list(data.notes),
     }
@@ -215,14 +216,16 @@ def _scores(classes: Sequence[str], results: Sequence[FoldResult]) -> dict[str, 
     return scores
 
 
-def _describe(fitted: Fitted, data: Data, split: str, used: dict[str, NDArray[np.intp]] | None) -> dict[str, Any]:
-    """Return what a model remembers of its training; `used`: the clips of each part, None for all in training."""
+def _describe(fitted: Fitted, data: Data, split: str, folds: Sequence[Fold]) -> dict[str, Any]:
+    """Return what a model remembers of its training; after several folds, of that on everything."""
     nothing = np.empty(0, np.intp)
-    parts = used or {"training": np.flatnonzero(data.labels.known), "validation": nothing, "test": nothing}
+    parts = {"training": np.flatnonzero(data.labels.known), "validation": nothing, "test": nothing}
+    if len(folds) == 1:
+        parts = asdict(folds[0].split)
     described: dict[str, Any] = {
         "split": split,
         "frequency": data.labels.positive[parts["training"]].mean(axis=0).tolist(),
-        "recordings": _ranges_by_recording(data, parts),
+        "recordings": describe_use(data, parts),
     }
     if fitted.trained is not None:
         described["best_epoch"] = fitted.trained.best
@@ -246,45 +249,11 @@ def _comparable(folder: Path, model: GestureModel, store: FeatureStore) -> Gestu
     return other
 
 
-def _unseen(model: GestureModel, data: Data) -> tuple[NDArray[np.intp], dict[str, str]]:
-    """Return the clips on which an evaluation is honest, and in words which they are."""
-    chosen, described = [], {}
-    for number, recording in enumerate(data.recordings):
-        mine = np.flatnonzero(data.timeline.recording == number)
-        first, source = mine[0], (recording.attributes["source_sha256"], recording.attributes.get("roi"))
-        # Another region of the same video shows somebody else.
-        trained_on = [
-            each for each in model.training["recordings"].values() if (each["source_sha256"], each.get("roi")) == source
-        ]
-        for entry in trained_on:  # more than one where a video was used under several names
-            mine = np.intersect1d(mine, first + _from_ranges(entry["test"]))
-        mine = mine[data.labels.known[mine]]
-        chosen.append(mine)
-        described[recording.id] = f"{len(mine)} clips, " + ("test part" if trained_on else "all annotated")
-    return np.concatenate(chosen), described
-
-
-def _ranges_by_recording(data: Data, parts: dict[str, NDArray[np.intp]]) -> dict[str, Any]:
-    """Return for each recording its content and which of its clips are in which part, as ranges."""
+def _describe_scored(model: GestureModel, data: Data, chosen: NDArray[np.intp]) -> dict[str, str]:
+    """Return in words, by recording, which clips were scored."""
     described = {}
-    for number, (recording, source) in enumerate(zip(data.recordings, data.sources, strict=True)):
-        mine = data.timeline.recording == number
-        first = int(np.argmax(mine))
-        described[recording.id] = {
-            "source_sha256": recording.attributes["source_sha256"],
-            "roi": recording.attributes.get("roi"),
-            "annotations": source.name,
-            **{name: _to_ranges(index[mine[index]] - first) for name, index in parts.items()},
-        }
+    for number, recording in enumerate(data.recordings):
+        clips = int((data.timeline.recording[chosen] == number).sum())
+        seen = trained_on(model.training["recordings"], recording)
+        described[recording.id] = f"{clips} clips, " + ("test part" if seen else "all annotated")
     return described
-
-
-def _to_ranges(index: NDArray[np.intp]) -> list[list[int]]:
-    """Return sorted indices as [first, stop) pairs."""
-    pieces = np.split(index, np.flatnonzero(np.diff(index) != 1) + 1)
-    return [[int(piece[0]), int(piece[-1]) + 1] for piece in pieces if len(piece)]
-
-
-def _from_ranges(ranges: list[list[int]]) -> NDArray[np.intp]:
-    pieces = [np.arange(first, stop) for first, stop in ranges]
-    return np.concatenate(pieces) if pieces else np.empty(0, np.intp)

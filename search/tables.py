@@ -27,9 +27,9 @@ def show_training(result: dict[str, Any]) -> None:
     """Print what `search.runs.train` returned."""
     _show_notes(result)
     trained, scores = result["training"], result["scores"]
-    epochs = f", best of {len(trained['history'])} epochs: {trained['best_epoch']}" if "history" in trained else ""
+    epochs = f", best of {len(trained['history']) - 1} epochs: {trained['best_epoch']}" if "history" in trained else ""
     title = f"{result['system']} on {result['vocabulary']['name']}, {trained['split']} split{epochs}"
-    _print(_scores_table(title, {part: scores[part] for part in ("validation", "test")}))
+    _print(_scores_table(title, {part: scores[part] for part in ("validation", "test") if part in scores}))
     _print(_levels_table("Test part, level by level", scores["test"]))
     _print(_classes_table("Test part, class by class", scores["test"], result["thresholds"]))
     _show_untrained(result)
@@ -122,8 +122,10 @@ def _scores_table(title: str, parts: dict[str, dict[str, Any]]) -> Table:
     for key, name in BASELINES.items():
         table.add_row(name, *(_number(scores, key) for scores in parts.values()))
     table.add_section()
-    for number, name in enumerate(("above the linear probe", "above the best trivial")):
+    named = ("above the linear probe", "above the best trivial")
+    for number, against in enumerate(next(iter(parts.values()))["differences"]):
         found = [list(scores["differences"].values())[number] for scores in parts.values()]
+        name = named[number] if number < len(named) else f"above {against}"
         table.add_row(name, *(f"{each['mean']:+.2f}{_interval(each['interval'], '+')}" for each in found))
     table.add_section()
     for key, name in FURTHER.items():

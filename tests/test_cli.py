@@ -3,11 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import small_store
 from lxml import etree
+from planted_store import write_recording, write_vocabulary
+from tiny_backbone import added
 
 import chironomy
 from store.annotations import Interval, read, write
@@ -76,11 +79,24 @@ def elan(tmp_path: Path) -> Path:
         ["extract", "a.mp4", "--store", "s", "--precision", "int8"],
         ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7"],
         ["train", "s", "--annotations", "--vocabulary", "guitar-7", "--out", "m"],
-        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", "--epochs", "0"],
-        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", "--epochs", "many"],
-        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", "--seed", "-1"],
-        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", "--seed", "4294967296"],
-        ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", "--system", "lstm"],
+        *(
+            ["train", "s", "--annotations", "a.eaf", "--vocabulary", "guitar-7", "--out", "m", f"--{option}", value]
+            for option, value in (
+                ("epochs", "0"),
+                ("epochs", "many"),
+                ("seed", "-1"),
+                ("seed", "4294967296"),
+                ("system", "lstm"),
+                ("tune", "conv4"),
+                ("loss", "hinge"),
+                ("standardise", "recordings"),
+                ("clip-rule", "most"),
+                ("preset", "mine"),
+                ("device", "tpu"),
+            )
+        ),
+        ["evaluate", "m", "s"],
+        ["evaluate", "m", "s", "--annotations", "a.eaf", "--against"],
         ["demo", "--seconds", "-3"],
         ["label", "a.mp4", "--model", "m"],
     ],
@@ -281,6 +297,110 @@ def test_inspect_verifies(tmp_path: Path, run, broken: str) -> None:
     assert "1 of 2" in out
 
 
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch) -> Iterator[tuple]:
+    """A store of planted gestures; returns it and what follows it on the command line."""
+    monkeypatch.setenv("CHIRONOMY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "family").mkdir()
+    with added(tmp_path / "family"):
+        annotated = [write_recording(tmp_path / "S", name) for name in "abc"]
+        yield tmp_path / "S", "--annotations", *annotated, "--vocabulary", write_vocabulary(tmp_path / "two.toml")
+
+
+QUICK = ("--tune", "fc", "--epochs", 2)
+
+
+@pytest.mark.parametrize("split", ["blocked", "leave-out:b", "leave-one-out", "cv:3"])
+def test_what_train_prints(split: str, planted, tmp_path: Path, run) -> None:
+    model = tmp_path / "model"
+    command = ("train", *planted, *QUICK, "--split", split, "--out", model)
+    status, out, err = run(*command)
+    assert (status, err) == (0, "")
+    assert f"sm+bb+ts on two, {split} split, best of" in out
+    for line in ("linear probe", "above the best trivial", "untrained", f"model: {model}"):
+        assert line in out
+    assert ("validation (" in out) == (split in ("blocked", "leave-out:b"))
+    status, out, err = run(*command, "--json")
+    assert (status, err) == (0, "")
+    assert only_json(out)["training"]["split"] == split
+
+
+def test_settings_from_the_command_line(planted, tmp_path: Path, run) -> None:
+    model = tmp_path / "model"
+    status, out, err = run("train", *planted, "--out", model, "--preset", "paper", "--epochs", 2, "--json")
+    assert (status, err) == (0, "")
+    paper = only_json(out)["settings"]
+    expected = {"optimiser": "adam", "learning_rate": 1e-3, "weight_decay": 1e-2, "batch": 32, "epochs": 2}
+    assert expected.items() <= paper.items()
+    assert (paper["standardise"], paper["regression"], paper["schedule"]) == ("none", False, "constant")
+    given = ("--preset", "paper", "--standardise", "training", "--clip-rule", "any", "--loss", "asl", "--class-weights")
+    status, out, err = run("train", *planted, *QUICK, *given, "--seed", 5, "--out", model, "--system", "mm", "--json")
+    assert (status, err) == (0, "")
+    changed = only_json(out)["settings"]
+    assert {key for key in paper if paper[key] != changed[key]} == {
+        *("tune", "standardise", "clip_rule", "loss", "class_weights", "seed")
+    }
+    assert json.loads((model / "model.json").read_text())["settings"] == changed
+
+
+def test_what_evaluate_prints(planted, tmp_path: Path, run) -> None:
+    for name, system in (("one", "bimodal-gated"), ("other", "probe")):
+        assert run("train", *planted, *QUICK, "--out", tmp_path / name, "--system", system, "--json")[0] == 0
+    command = ("evaluate", tmp_path / "one", *planted[:5], "--csv", tmp_path / "scores.csv")
+    status, out, err = run(*command, "--against", tmp_path / "other")
+    assert (status, err) == (0, "")
+    assert "test part" in out
+    assert f"above model {tmp_path}"[:30] in out
+    assert (tmp_path / "scores.csv").read_text().startswith("level,class,metric,value,low,high\n")
+    status, out, err = run(*command, "--json")
+    assert (status, err) == (0, "")
+    assert only_json(out)["system"] == "bimodal-gated"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("--split", "blocks"), "'blocks'"),
+        (("--split", "leave-out:z"), "'z'"),
+        (("--split", "cv:2"), "cv:2"),
+        (("--out", "not/there/model"), "not/there"),
+        (("--out", "S"), "S: is there and holds more than a model"),
+    ],
+)
+def test_training_that_cannot_begin(given: tuple, named: str, planted, tmp_path: Path, refuse, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    refuse("train", *planted, *QUICK, "--out", "model", *given, names=named)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_evaluation_that_cannot_begin(planted, tmp_path: Path, refuse, run) -> None:
+    assert run("train", *planted, *QUICK, "--out", tmp_path / "model", "--json")[0] == 0
+    evaluate = ("evaluate", tmp_path / "model", *planted[:5])
+    refuse(*evaluate, "--against", tmp_path / "none", names=tmp_path / "none")
+    refuse(*evaluate, "--csv", tmp_path / "not" / "there.csv", names="there.csv")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"1234")
+    refuse(*evaluate, names=tmp_path / "model")
+
+
+def test_an_interrupted_training_says_how_it_goes_on(planted, tmp_path: Path, run, monkeypatch) -> None:
+    from heads.learner import Learner
+
+    epoch = Learner.epoch
+
+    def stop(self: Learner, number: int) -> float:
+        if number == 2:
+            raise KeyboardInterrupt
+        return epoch(self, number)
+
+    monkeypatch.setattr(Learner, "epoch", stop)
+    status, out, err = run("train", *planted, *QUICK, "--out", tmp_path / "model")
+    assert (status, out) == (1, "")
+    assert err == "chironomy: stopped; the same command goes on from the last epoch kept\n"
+    assert (tmp_path / ".model.0.training").is_file()
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.slow
 def test_train_evaluate_and_label(beat_rep_store: Path, shared_data: Path, tmp_path: Path) -> None:
     """In processes of their own, so that any warning shows on standard error."""
@@ -288,20 +408,11 @@ def test_train_evaluate_and_label(beat_rep_store: Path, shared_data: Path, tmp_p
     vocabulary.write_text('name = "two"\ngestures = ["BEAT", "REP"]\n')
     annotated = shared_data / "annotated" / "beat_rep.txt"
     common = ("--annotations", annotated, "--json")
+    pianist = shared_data / "video" / "pianist.avi"
     commands = (
-        ("train", beat_rep_store, *common, "--vocabulary", vocabulary, "--system", "probe", "--out", model),
+        ("train", beat_rep_store, *common, "--vocabulary", vocabulary, *QUICK, "--out", model),
         ("evaluate", model, beat_rep_store, *common),
-        (
-            "label",
-            shared_data / "video" / "pianist.avi",
-            "--model",
-            model,
-            "--store",
-            beat_rep_store,
-            "--out",
-            out,
-            "--json",
-        ),
+        ("label", pianist, "--model", model, "--store", beat_rep_store, "--out", out, "--json"),
     )
     results = []
     for arguments in commands:
