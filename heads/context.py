@@ -6,15 +6,20 @@ logits: those of a logistic regression that has not learned from the clip in que
 were learned by heart would teach it to trust them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 from torch import Tensor, nn
 from torch.nn import functional
 
+from heads.clips import Clips
 from heads.losses import Loss
+from heads.probe import LinearProbe, fit_probe
 
 CHANNELS = 32
 DILATIONS = (1, 2, 4)
@@ -22,6 +27,9 @@ REACH = sum(DILATIONS)  # clips
 DROPOUT = 0.5
 STEPS = 100  # more would learn the training clips by heart
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-1
+FOLDS = 5  # of the training clips, to have each judged by a regression that has not learned from it
+_CERTAIN = 1e-6  # probabilities are kept this far from 0 and 1
+_REGRESSION, _NETWORK = "context.regression.", "context.network."
 
 
 class ContextNetwork(nn.Module):
@@ -116,3 +124,90 @@ def train_context(
             optimiser.step()
             schedule.step()
     return network.eval()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is made of a clip's neighbours: a regression that judges each clip, and a network over its logits.
+
+    Parameters
+    ----------
+    regression : LinearProbe
+        Fitted to the training clips.
+    network : ContextNetwork
+        Trained.
+    """
+
+    regression: LinearProbe
+    network: ContextNetwork
+
+    def apply(self, probability: NDArray[np.float64], clips: Clips, index: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return probabilities, (len(index), classes), as their neighbours change them.
+
+        Parameters
+        ----------
+        probability : ndarray of float, shape (len(index), classes)
+            Of some clips, without context.
+        clips : Clips
+            All clips of their recordings.
+        index : ndarray of int
+            Which clips.
+        """
+        logits = _logits(self.regression.predict(clips, np.arange(len(clips))))
+        return expit(_logits(probability) + self.network.predict(logits, clips.recording)[index])
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """Return all weights for saving."""
+        network = {f"{_NETWORK}{name}": values.numpy() for name, values in self.network.state_dict().items()}
+        regression = {f"{_REGRESSION}weight": self.regression.weight, f"{_REGRESSION}bias": self.regression.bias}
+        return network | regression
+
+    @classmethod
+    def from_weights(cls, weights: Mapping[str, NDArray[np.float32]], inputs: tuple[str, ...]) -> Self:
+        """Return the context whose weights are among those saved; `inputs`: what its regression sees."""
+        regression = LinearProbe(weights[f"{_REGRESSION}weight"], weights[f"{_REGRESSION}bias"], inputs)
+        network = ContextNetwork(len(regression.bias))
+        state = {name.removeprefix(_NETWORK): values for name, values in weights.items() if name.startswith(_NETWORK)}
+        network.load_state_dict({name: torch.from_numpy(values) for name, values in state.items()})
+        return cls(regression, network.eval())
+
+
+def fit_context(
+    clips: Clips,
+    soft: NDArray[np.float32],
+    positive: NDArray[np.bool_],
+    training: NDArray[np.intp],
+    loss: Loss,
+    seed: int,
+    inputs: tuple[str, ...],
+) -> Context:
+    """Fit a context to training clips.
+
+    Parameters
+    ----------
+    clips : Clips
+        All clips of the recordings.
+    soft, positive : ndarray, shape (clips, classes)
+        Soft and hard labels.
+    training : ndarray of int
+        Those to learn from, sorted.
+    loss : Loss
+        As the system's.
+    seed : int
+        Of everything random.
+    inputs : tuple of str
+        What the regression sees.
+    """
+    every = np.arange(len(clips))
+    regression = fit_probe(clips, training, positive, seed, inputs)
+    logits = _logits(regression.predict(clips, every))
+    for held_out in np.array_split(training, min(FOLDS, len(training))):
+        others = np.setdiff1d(training, held_out)
+        if len(others):
+            logits[held_out] = _logits(fit_probe(clips, others, positive, seed, inputs).predict(clips, held_out))
+    sequences = [every[clips.recording == number] for number in np.unique(clips.recording)]
+    return Context(regression, train_context(logits, sequences, soft, positive, training, loss, seed))
+
+
+def _logits(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    return logit(np.clip(probability, _CERTAIN, 1 - _CERTAIN))

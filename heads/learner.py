@@ -15,11 +15,10 @@ from extract.prefetch import prefetch
 from heads.averaging import Average
 from heads.clips import Clips
 from heads.labels import Labels
-from heads.losses import Loss, class_weights
 from heads.network import Network
+from heads.objective import learned_labels, system_loss
 from heads.sampling import Example, Targets, epoch_order, examples, repeat_factors
 from heads.settings import Settings, System
-from heads.targets import temporal_smoothing
 
 _AHEAD = 4  # batches prepared while one is learned from
 _SETTLING = 256  # training clips that batch-norm statistics are estimated on
@@ -75,13 +74,9 @@ class Learner:
         self._network = network.to(device)
         self._learned = task.clips.only(*network.architecture.learned_from)
         positive = task.labels.positive
-        soft = temporal_smoothing(task.labels.frames) if system.smoothing else positive
-        self._targets = Targets(soft.astype(np.float32), positive, task.mirrored)
+        self._targets = Targets(learned_labels(task.labels, system), positive, task.mirrored)
         self._factors = repeat_factors(positive[task.training], settings.sampler)
-        weight = None
-        if settings.class_weights:
-            weight = torch.from_numpy(class_weights(positive[task.training])).float().to(device)
-        self._loss = Loss(settings.loss, system.balance, weight)
+        self._loss = system_loss(task.labels, task.training, system, settings)
         optimiser = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimiser]
         learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self._optimiser = optimiser(learning, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)

@@ -58,17 +58,20 @@ class Loss:
         Dynamic Batch Balance over these; else their mean.
     class_weight : Tensor, shape (classes,), optional
         W of Equation 5, multiplied with the positives' errors.
+    absent : bool
+        With balance: a class without positives in the batch counts by its negatives, instead of not at all.
     """
 
     criterion: str
     balance: bool
     class_weight: Tensor | None = None
+    absent: bool = False
 
     def __call__(self, prediction: Tensor, target: Tensor, positive: Tensor) -> Tensor:
         """Return the loss, a scalar; arguments (batch, classes), `positive` bool."""
         error = CRITERIA[self.criterion](prediction, target.to(prediction.dtype))
         if self.balance:
-            return _balanced(error, positive, self.class_weight)
+            return _balanced(error, positive, self.class_weight, self.absent)
         if self.class_weight is not None:
             error = torch.where(positive, self.class_weight.to(error) * error, error)
         return error.mean()
@@ -120,7 +123,7 @@ def class_weights(positive: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.divide(counts.sum(), counts, out=np.zeros(len(counts)), where=counts > 0)
 
 
-def _balanced(error: Tensor, positive: Tensor, class_weight: Tensor | None) -> Tensor:
+def _balanced(error: Tensor, positive: Tensor, class_weight: Tensor | None, absent: bool = False) -> Tensor:
     is_positive = positive.to(error.dtype)
     is_negative = 1 - is_positive
     positives, negatives = is_positive.sum(dim=0), is_negative.sum(dim=0)  # (classes,)
@@ -130,5 +133,5 @@ def _balanced(error: Tensor, positive: Tensor, class_weight: Tensor | None) -> T
     if class_weight is not None:
         over_positives = class_weight.to(error) * over_positives
     factor = torch.where(positives >= negatives, torch.ones_like(positives), len(error) / positives.clamp(min=1))
-    factor = torch.where(positives == 0, torch.zeros_like(factor), factor)
+    factor = torch.where(positives == 0, torch.full_like(factor, float(absent)), factor)
     return (factor * (over_positives + over_negatives)).sum()

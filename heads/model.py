@@ -14,8 +14,10 @@ from safetensors.numpy import load_file, save
 
 from extract.views import PLAIN
 from heads.clips import Clips, load_clips
+from heads.context import Context
 from heads.learner import predict_network
 from heads.network import Architecture, Network, load_network
+from heads.objective import regression_inputs
 from heads.probe import LinearProbe
 from heads.scale import AUDIO, Scale
 from heads.settings import Settings
@@ -40,24 +42,28 @@ class Head:
         What computes.
     thresholds : ndarray of float64, shape (classes,)
         Presence is probability >= threshold.
+    context : Context, optional
+        What is made of neighbouring clips.
     """
 
     predictor: Network | LinearProbe
     thresholds: NDArray[np.float64]
+    context: Context | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs it needs, as `heads.clips` has them."""
-        if isinstance(self.predictor, LinearProbe):
-            return self.predictor.inputs
-        return self.predictor.architecture.inputs
+        own = self.predictor.inputs if isinstance(self.predictor, LinearProbe) else self.predictor.architecture.inputs
+        return own if self.context is None else tuple(dict.fromkeys([*own, *self.context.regression.inputs]))
 
     def predict(self, clips: Clips, index: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
         """Return the probability of each class in some clips, or in all, (len(index), classes)."""
         index = np.arange(len(clips)) if index is None else index
         if isinstance(self.predictor, LinearProbe):
             return self.predictor.predict(clips, index)
-        return predict_network(self.predictor, clips.only(*self.inputs), index)
+        inputs = self.predictor.architecture.inputs
+        probability = predict_network(self.predictor, clips.only(*inputs), index)
+        return probability if self.context is None else self.context.apply(probability, clips, index)
 
     def present(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return where each class is present, (clips, classes)."""
@@ -146,6 +152,8 @@ class GestureModel:
             weights |= {f"{_SCALE}{name}.mean": scale.mean, f"{_SCALE}{name}.divisor": scale.divisor}
         if not isinstance(self.head.predictor, LinearProbe):
             weights |= self.head.predictor.weights()
+        if self.head.context is not None:
+            weights |= self.head.context.weights()
         contiguous = {name: np.ascontiguousarray(values) for name, values in weights.items()}
         try:
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workspace:
@@ -213,6 +221,8 @@ def load_model(folder: Path) -> GestureModel:
             name: Scale(weights.pop(f"{_SCALE}{name}.mean"), weights.pop(f"{_SCALE}{name}.divisor"))
             for name in [name.split(".")[1] for name in weights if name.startswith(_SCALE) and name.endswith(".mean")]
         }
+        settings = Settings.from_dict(described.get("settings", described["training"]))
+        context = Context.from_weights(weights, regression_inputs(settings)) if settings.context else None
         predictor: Network | LinearProbe = probe
         if described["architecture"] is not None:
             predictor = load_network(weights, Architecture.from_dict(described["architecture"]))
@@ -220,9 +230,9 @@ def load_model(folder: Path) -> GestureModel:
             system=described["system"],
             vocabulary=vocabulary,
             spec=Spec.from_dict(described["spec"]),
-            head=Head(predictor, _in_order(described["thresholds"], vocabulary)),
+            head=Head(predictor, _in_order(described["thresholds"], vocabulary), context),
             probe=Head(probe, _in_order(described["probe_thresholds"], vocabulary)),
-            settings=Settings.from_dict(described.get("settings", described["training"])),
+            settings=settings,
             scales=scales,
             training=described["training"],
             scores=described["scores"],

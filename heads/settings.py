@@ -75,6 +75,8 @@ class Settings:
         Error of one clip and class.
     class_weights : bool
         Weigh positives by Equation 5.
+    absent : bool
+        Under Dynamic Batch Balance, let a class without positives in a batch learn from its negatives all the same.
     auxiliary : float
         Weight of each modality's own loss in the gated fusion.
     clip_rule : {"majority", "any"}
@@ -108,6 +110,7 @@ class Settings:
     sampler: float = 0.0
     loss: str = "mse"
     class_weights: bool = False
+    absent: bool = False
     auxiliary: float = 0.3
     clip_rule: str = "majority"
     standardise: str = "recording"

@@ -1,6 +1,6 @@
 """Fitting one system, and the linear probe beside it, to some of the annotated clips."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from extract.views import PLAIN
 from heads.checkpoint import Checkpoint
 from heads.clips import Clips, load_clips
+from heads.context import Context, fit_context
 from heads.learner import Learner, Task
 from heads.metrics import average_precision
 from heads.model import Head
 from heads.network import Architecture, Network, make_network
+from heads.objective import learned_labels, regression_inputs, system_loss
 from heads.probe import LinearProbe, fit_probe
-from heads.scale import AUDIO, ENERGY, GRID, Scale
+from heads.scale import AUDIO, GRID, Scale
 from heads.settings import PROBE, SYSTEMS, Settings
 from heads.training import Trained, choose_device, train
 from search.data import Data
@@ -88,7 +90,7 @@ class Workbench:
         if system != PROBE:
             self._tail = store.tail()
             self._architecture = _architecture(system, settings, data, store.spec.backbone)
-            inputs |= {*self._architecture.inputs}
+            inputs |= {*self._architecture.inputs, *(regression_inputs(settings) if settings.context else ())}
             if settings.views:
                 shared = set.intersection(*({*recording.views} for recording in data.recordings))
                 views += sorted(shared - {PLAIN})
@@ -124,7 +126,8 @@ class Workbench:
         if self._architecture is None:
             return Fitted(probe, probe, scales, None)
         trained = self._train(clips, training, validation, epochs, checkpoint, name)
-        return Fitted(self._tuned(trained.network, clips, validation), probe, scales, trained)
+        context = self._fit_context(clips, training) if self._settings.context else None
+        return Fitted(self._tuned(trained.network, clips, validation, context), probe, scales, trained)
 
     def predict(self, fitted: Fitted, index: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the probabilities of the system and of the probe in some clips, (len(index), classes) each."""
@@ -176,18 +179,29 @@ class Workbench:
             np.packbits(self._data.labels.frames[learned]).tobytes().hex(),
         ]
 
-    def _tuned(self, predictor: Network | LinearProbe, clips: Clips, validation: NDArray[np.intp]) -> Head:
-        head = Head(predictor, np.full(self._data.labels.frames.shape[2], UNTUNED))
+    def _fit_context(self, clips: Clips, training: NDArray[np.intp]) -> Context:
+        labels, parts = self._data.labels, SYSTEMS[self._system]
+        soft, loss = learned_labels(labels, parts), system_loss(labels, training, parts, self._settings)
+        return fit_context(
+            clips, soft, labels.positive, training, loss, self._settings.seed, regression_inputs(self._settings)
+        )
+
+    def _tuned(
+        self,
+        predictor: Network | LinearProbe,
+        clips: Clips,
+        validation: NDArray[np.intp],
+        context: Context | None = None,
+    ) -> Head:
+        head = Head(predictor, np.full(self._data.labels.frames.shape[2], UNTUNED), context)
         if not len(validation):
             return head
-        return Head(predictor, steady(head.predict(clips, validation), self._data.labels.positive[validation]))
+        thresholds = steady(head.predict(clips, validation), self._data.labels.positive[validation])
+        return replace(head, thresholds=thresholds)
 
 
 def _architecture(system: str, settings: Settings, data: Data, backbone: str) -> Architecture:
     parts = SYSTEMS[system]
-    linear: tuple[str, ...] = ()
-    if settings.regression:  # without a recording's own mean there is no distance from it
-        linear = (GRID, ENERGY) if settings.standardise == "recording" else (GRID,)
     sounding = next((recording for recording in data.recordings if recording.has_sound), None)
     sound = sounding.rows(AUDIO).shape[1:] if parts.fusion and sounding else Architecture.sound
     return Architecture(
@@ -200,7 +214,7 @@ def _architecture(system: str, settings: Settings, data: Data, backbone: str) ->
         sound=sound,
         audio_widths=settings.audio_widths,
         per_gesture=parts.per_gesture,
-        linear=linear,
+        linear=regression_inputs(settings) if settings.regression else (),
     )
 
 

@@ -247,3 +247,12 @@ def test_the_plain_mean_with_class_weights() -> None:
     positive = torch.tensor([[True, False], [True, False]])
     loss = Loss("mse", balance=False, class_weight=torch.tensor([3.0, 7.0]))
     assert float(loss(prediction, positive.float(), positive)) == pytest.approx((3 * 1 + 0.25 + 3 * 0 + 0.04) / 4)
+
+
+def test_an_absent_class_may_learn_from_its_negatives() -> None:
+    prediction = torch.tensor([[0.2, 0.5], [0.6, 0.9]])
+    positive = torch.tensor([[False, True], [False, False]])
+    left_out, learned = (
+        Loss("mse", balance=True, absent=absent)(prediction, positive.float(), positive) for absent in (False, True)
+    )
+    assert float(learned - left_out) == pytest.approx((0.2**2 + 0.6**2) / 2)

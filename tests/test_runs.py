@@ -91,6 +91,17 @@ def test_every_system_trains_and_is_saved_as_it_was_scored(system, tune, train, 
     assert ("audio" in model.head.inputs) == ("bimodal" in system)
 
 
+@pytest.mark.parametrize("standardise", ["recording", "none"])
+def test_context_is_saved_as_it_was_scored(standardise, train, made, tmp_path) -> None:
+    settings = replace(QUICK, context=True, standardise=standardise, regression=False)
+    result = train(settings=settings)
+    assert runs.evaluate(tmp_path / "model", made.store, made.annotated)["scores"] == result["scores"]["test"]
+    model, recordings = load_model(tmp_path / "model"), [FeatureStore(made.store)[name] for name in "abc"]
+    together, alone = model.head.predict(model.clips(recordings)), model.head.predict(model.clips(recordings[1:2]))
+    np.testing.assert_allclose(together[60:120], alone, atol=1e-6)  # no recording is another's context
+    assert not np.allclose(replace(model.head, context=None).predict(model.clips(recordings)), together, atol=1e-3)
+
+
 def test_the_command_lines_systems_are_all() -> None:
     from commands.models import SYSTEMS as OFFERED
 
