@@ -90,6 +90,11 @@ def train(
         At most, in place of the settings'; the learning rate goes its way as if there were all.
     checkpoint : Checkpoint, optional
         Where the state is kept while training, and taken from if a training was stopped.
+
+    Raises
+    ------
+    InputError
+        If the loss, or what the network says, is no number any more.
     """
     settings = learner.settings
     with _repeatable(learner.device):
@@ -140,7 +145,10 @@ def _judge(learner: Learner, score: Scorer, run: _Run, loss: float) -> None:
     """Score an epoch, and keep its weights if they are the best so far; the last are, where nothing is watched."""
     watched = learner.task.validation
     with learner.evaluated():
-        value = score(learner.task.labels.positive[watched], learner.probabilities(watched)) if len(watched) else 0.0
+        probability = learner.probabilities(watched)
+        if not (np.isfinite(loss) and np.isfinite(probability).all()):
+            raise InputError(f"training went astray in epoch {run.number}: the loss is no number; take another --seed")
+        value = score(learner.task.labels.positive[watched], probability) if len(watched) else 0.0
         run.history.append(Epoch(loss, value))
         at_random = run.best == 0 and not learner.begins_fitted
         if run.number == 0 or at_random or not len(watched) or value > run.history[run.best].score:

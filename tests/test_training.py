@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 from synthetic import planted, tail
+from tiny_backbone import added
 
+from extract.weights import load_backbone
 from heads.averaging import Average
 from heads.checkpoint import Checkpoint
 from heads.clips import Clips
@@ -18,9 +20,11 @@ from heads.learner import Learner, Task, predict_network
 from heads.metrics import always_f1, macro_f1
 from heads.network import Architecture, make_network
 from heads.probe import fit_probe
+from heads.sampling import examples
 from heads.settings import SYSTEMS, Settings
 from heads.training import Trained, choose_device, train
 from search.thresholds import best_f1
+from store.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -360,18 +364,72 @@ def test_probabilities_do_not_depend_on_the_batch(quick: Trained) -> None:
 
 @pytest.mark.parametrize("system", ["sm+bb+ts", "bimodal-gated", "mm"])
 @pytest.mark.parametrize("loss", ["mse", "bce", "asl"])
-def test_in_sixteen_bits_it_learns_nearly_the_same(system: str, loss: str, monkeypatch) -> None:
+def test_in_sixteen_bits_it_learns_nearly_the_same(system: str, loss: str) -> None:
     """What a GPU does, as far as a CPU can: 16 bits where that is safe, the loss in 32."""
     settings = replace(QUICK, loss=loss, learning_rate=1e-3)
     usual = run(settings, system=system)
-    monkeypatch.setattr(
-        "heads.learner._mixed_precision", lambda device, learning=False: torch.autocast("cpu", torch.bfloat16)
-    )
-    rough = run(settings, system=system)
+    learner = make_learner(settings, system)
+    learner._in_16_bits = True
+    rough = train(learner, tuned_score, lambda *_, **__: None)
     losses = [[epoch.loss for epoch in each.history] for each in (usual, rough)]
     np.testing.assert_allclose(*losses, rtol=0.05)
     assert losses[0] != losses[1]
     assert all(values.dtype == torch.float32 for values in rough.network.parameters())
+
+
+def test_gradients_of_conv5_in_sixteen_bits() -> None:
+    conv5 = make_learner(replace(QUICK, tune="conv5"))._network.conv5.train()
+    x = torch.from_numpy(CLIPS.take("conv4", np.arange(8)))
+
+    def gradients(enabled: bool) -> dict[str, torch.Tensor]:
+        conv5.zero_grad()
+        with torch.autocast("cpu", enabled=enabled):
+            value = (conv5(x).float() * torch.linspace(-1, 1, 512)).sum()
+        left = [torch.full((3_000_000,), torch.nan) for _ in range(4)]  # what memory may hold that is not written to
+        del left
+        value.backward()
+        return {name: values.grad.clone() for name, values in conv5.named_parameters() if values.ndim == 4}
+
+    exact, rough, again = gradients(False), gradients(True), gradients(True)
+    for name, values in exact.items():
+        assert torch.equal(rough[name], again[name]), name
+        assert float((rough[name] - values).norm() / values.norm()) < 0.3, name
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("tune", ["conv5", "fc"])
+@pytest.mark.parametrize("backbone", ["r3d34", "tiny"])
+def test_only_convolutions_in_two_dimensions_learn_in_sixteen_bits(
+    backbone: str, tune: str, native: bool, tmp_path: Path, monkeypatch
+) -> None:
+    """On a processor: there those in three dimensions get wrong gradients."""
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": native})
+    with added(tmp_path):
+        own = TAIL if backbone == "r3d34" else load_backbone("random:0", "tiny").tail()
+        network = make_network(own, Architecture(3, backbone=backbone, tune=tune))
+        task = Task(CLIPS, LABELS, TRAINING, VALIDATION, MIRRORED)
+        learner = Learner(network, SYSTEMS["sm"], replace(QUICK, tune=tune), task, torch.device("cpu"))
+    assert learner._in_16_bits == (native and (backbone, tune) == ("r3d34", "conv5"))
+    seen = []
+    network.fc.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    if backbone == "r3d34":
+        learner._step(next(examples(learner._learned, learner._targets, TRAINING[:4], 4, 0.0, np.random.default_rng())))
+        learner._settle()
+        learner.probabilities(VALIDATION[:4])
+        assert seen[0] == learner._in_16_bits
+        assert not any(seen[1:])
+
+
+def test_a_training_that_goes_astray_is_one_line(monkeypatch) -> None:
+    learner = make_learner()
+    with torch.no_grad():
+        learner._network.fc.bias.fill_(torch.nan)
+    with pytest.raises(InputError, match="went astray in epoch 1"):
+        train(learner, tuned_score, lambda *_, **__: None)
+    learner = make_learner(validation=np.empty(0, np.intp))
+    monkeypatch.setattr(Learner, "epoch", lambda self, number: float("inf"))
+    with pytest.raises(InputError, match="went astray in epoch 1"):
+        train(learner, tuned_score, lambda *_, **__: None)
 
 
 def test_a_gpus_scaler_is_used_as_it_must_be() -> None:
