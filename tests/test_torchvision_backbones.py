@@ -17,7 +17,7 @@ from extract.weights import Backbone, load_backbone
 from heads.conv5 import make_conv5
 from heads.labelling import label
 from heads.model import load_model
-from heads.training import Settings
+from heads.settings import Settings
 from search import runs
 from store.errors import InputError
 from store.features import FeatureStore
@@ -155,14 +155,13 @@ def test_from_a_video_to_labels(tmp_path: Path) -> None:
     annotated, vocabulary = annotate(tmp_path / "long.csv", 16)
     for tune in ("conv5", "fc"):
         out = tmp_path / tune
-        settings = Settings(epochs=1, batch=8, tune=tune)
+        settings = Settings(epochs=1, batch=8, tune=tune, regression=False)
         runs.train(store, [annotated], vocabulary, out, system="sm", split="random", settings=settings)
         assert load_model(out).head.predictor.architecture.backbone == "r3d_18"
         saved, before = load_file(out / "model.safetensors"), stored.tail()
-        changed = {name for name, values in before.items() if not np.array_equal(saved[name], values)}
-        assert {"fc.weight", "fc.bias"} <= changed
-        assert ("layer4.1.conv2.0.weight" in changed) == (tune == "conv5")
-        assert any(name.startswith("layer4.") for name in changed) == (tune == "conv5")
+        changed = {name for name in before.keys() & saved if not np.array_equal(saved[name], before[name])}
+        assert changed == (before.keys() if tune == "conv5" else {"fc.weight", "fc.bias"})
+        assert all(np.isfinite(values).all() for values in saved.values())
         # What is saved goes into torchvision's own layer.
         layer4 = get_model("r3d_18", weights=None).layer4
         own = {name.removeprefix("layer4."): torch.from_numpy(saved[name]) for name in saved if "layer4." in name}
