@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from heads.metrics import precision_recall_f1
+
 UNTUNED = 0.5
 
 
@@ -32,14 +34,15 @@ def best_f1(probability: NDArray[np.float64], true: NDArray[np.bool_]) -> NDArra
 def steady(probability: NDArray[np.float64], true: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return for each class a threshold halfway from its own optimum to the mean of all classes' optima.
 
-    The optimum over a few positive clips is as accidental as they are; what the classes share is steadier.
+    The optimum over a few positive clips is as accidental as they are; what the classes share is steadier. A class
+    whose probabilities lie elsewhere, so that halfway its F1 here would not be half as high, keeps its own.
     Arguments and result as for `best_f1`.
     """
     best = best_f1(probability, true)
     tuned = true.any(axis=0)
-    if tuned.any():
-        best[tuned] = (best[tuned] + best[tuned].mean()) / 2
-    return best
+    halfway = np.where(tuned, (best + best[tuned].mean()) / 2, best) if tuned.any() else best
+    own, shared = (precision_recall_f1(true, probability >= thresholds)[2] for thresholds in (best, halfway))
+    return np.where(shared >= own / 2, halfway, best)
 
 
 def _best_of_class(probability: NDArray, present: NDArray[np.bool_]) -> float:

@@ -6,7 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from search.thresholds import best_f1
+from heads.metrics import precision_recall_f1
+from search.thresholds import UNTUNED, best_f1, steady
 
 
 def f1_at(threshold: float, probability: np.ndarray, true: np.ndarray) -> float:
@@ -77,3 +78,33 @@ def test_a_constant_gives_itself_or_less() -> None:
     true = np.array([[True], [False], [False]])
     assert 0 < best_f1(np.full((3, 1), 0.3), true)[0] <= 0.3
     assert best_f1(np.zeros((3, 1)), true)[0] == 0
+
+
+# Each class told without error, by thresholds of 0.6 and 0.4.
+TWO_CLASSES = (
+    np.array([[1, 1], [1, 0], [0, 1], [0, 0]], bool),
+    np.array([[0.8, 0.5], [0.7, 0.2], [0.5, 0.6], [0.4, 0.3]]),
+)
+
+
+def test_steady_thresholds_are_between_their_own_and_the_common_one() -> None:
+    true, probability = TWO_CLASSES
+    best = best_f1(probability, true)
+    np.testing.assert_allclose(steady(probability, true), (best + best.mean()) / 2)
+
+
+def test_a_class_on_another_scale_keeps_its_own_threshold() -> None:
+    true, probability = TWO_CLASSES
+    squeezed = probability * [0.1, 1.0]
+    found, best = steady(squeezed, true), best_f1(squeezed, true)
+    assert found[0] == best[0]
+    assert (precision_recall_f1(true, squeezed >= found)[2] > 0.5).all()
+
+
+def test_classes_without_positives_do_not_count_for_the_common_threshold() -> None:
+    true, probability = TWO_CLASSES
+    third = np.column_stack([true, np.zeros(len(true), bool)])
+    found = steady(np.column_stack([probability, probability[:, 0]]), third)
+    np.testing.assert_array_equal(found[:2], steady(probability, true))
+    assert found[2] == UNTUNED
+    assert (steady(probability, np.zeros_like(true)) == UNTUNED).all()
