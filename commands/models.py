@@ -16,6 +16,7 @@ from commands.shared import (
     positive,
     seed,
     show,
+    split,
 )
 
 SYSTEMS = ("probe", "mm", "sm", "sm+bb", "sm+bb+ts", "bimodal", "bimodal-gated")
@@ -60,6 +61,7 @@ def add_train(commands: Any) -> None:
     scored = parser.add_argument_group("how it is scored")
     scored.add_argument(
         "--split",
+        type=split,
         default="blocked",
         help="blocked (default), random, paper-v1test, leave-out:RECORDING, leave-one-out, cv:K",
     )

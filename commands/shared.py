@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,14 @@ def stride(text: str) -> int:
 def positive(text: str) -> int:
     """Return a whole number from 1 on; for argparse."""
     return _whole(text, 1)
+
+
+def split(text: str) -> str:
+    """Return the name of a split; for argparse."""
+    if not re.fullmatch(r"blocked|random|paper-v1test|leave-one-out|leave-out:.+|cv:[0-9]+", text):
+        there = "blocked, random, paper-v1test, leave-out:RECORDING, leave-one-out, cv:K"
+        raise argparse.ArgumentTypeError(f"{text!r} is no split; there are {there}")
+    return text
 
 
 def seconds(text: str) -> int:

@@ -86,6 +86,8 @@ def elan(tmp_path: Path) -> Path:
                 ("epochs", "many"),
                 ("seed", "-1"),
                 ("seed", "4294967296"),
+                ("split", "blocks"),
+                ("split", "cv:many"),
                 ("system", "lstm"),
                 ("tune", "conv4"),
                 ("loss", "hinge"),
@@ -360,7 +362,6 @@ def test_what_evaluate_prints(planted, tmp_path: Path, run) -> None:
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        (("--split", "blocks"), "'blocks'"),
         (("--split", "leave-out:z"), "'z'"),
         (("--split", "cv:2"), "cv:2"),
         (("--out", "not/there/model"), "not/there"),
