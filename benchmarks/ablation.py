@@ -12,7 +12,9 @@ drawing blocks of 30 s again.
 import argparse
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,9 +147,22 @@ def runs_of(
 
 
 def finished() -> dict[str, Any]:
-    """Return all finished runs by key."""
-    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
-    return {run["key"]: run for run in map(json.loads, lines)}
+    """Return all finished runs by key; a line that a kill has cut off is none."""
+    found = {}
+    for line in RESULTS.read_text().splitlines() if RESULTS.exists() else []:
+        with suppress(json.JSONDecodeError):
+            run = json.loads(line)
+            found[run["key"]] = run
+    return found
+
+
+def keep(run: dict[str, Any]) -> None:
+    """Add a finished run, on a line of its own whatever was cut off before."""
+    descriptor = os.open(RESULTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, f"\n{json.dumps(run)}\n".encode())
+    finally:
+        os.close(descriptor)
 
 
 def pending(share: tuple[int, int]) -> Iterator[tuple[Line, str, int]]:
@@ -228,9 +243,7 @@ def main() -> None:
         store, annotations = prepare(arguments.folder)
         for line, split, seed in pending((number, among)):
             print(f"{line.name}: {split}, seed {seed}", flush=True)
-            run = measure(line, split, seed, store, annotations)
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(run) + "\n")
+            keep(measure(line, split, seed, store, annotations))
     write_table()
 
 

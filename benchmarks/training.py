@@ -47,7 +47,7 @@ CPU = torch.device("cpu")
 PER_RECORDING = 7000  # clips; an hour and a quarter at 25 frames a second
 
 
-def shapes(backbone: str = "r3d34") -> dict[str, tuple[int, ...]]:
+def shapes() -> dict[str, tuple[int, ...]]:
     """Return the shape of a clip in each input."""
     return {CONV4: (256, 2, 7, 7), CONV5: (512,), GRID: (4608,), ENERGY: (4608,)}
 
@@ -141,7 +141,7 @@ def random_store(folder: Path, gigabytes: float) -> FeatureStore:
 
 
 def train_on(store: FeatureStore, clips_learned: int, memory: int | None, recordings: int) -> float:
-    """Return how long it takes to learn from so many clips of a store, once the first ones have passed."""
+    """Return how long it takes to learn from a clip, in an epoch over so many clips of a store."""
     chosen = [store[name] for name in store.ids[:recordings]]
     clips = load_clips(chosen, (CONV4, GRID, ENERGY), memory=memory)
     random = np.random.default_rng(0)

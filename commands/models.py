@@ -25,7 +25,7 @@ SYSTEMS = ("probe", "mm", "sm", "sm+bb", "sm+bb+ts", "bimodal", "bimodal-gated")
 def add_train(commands: Any) -> None:
     """Add the command."""
     parser = command(commands, "train", _run_train, "Learn from the annotated part of a store's recordings.")
-    parser.set_defaults(when_stopped="the same command goes on from the last epoch kept")
+    parser.set_defaults(when_stopped="what was kept of it is gone on with by the same command")
     add_store(parser, "store", metavar="STORE")
     add_annotation_paths(parser)
     add_vocabulary(parser, required=True)
@@ -68,6 +68,7 @@ def add_train(commands: Any) -> None:
     scored.add_argument(
         "--clip-rule", choices=("majority", "any"), help="which clips are positive: half of the frames, or one"
     )
+    scored.add_argument("--csv", type=Path, metavar="FILE", help="write all scores of the test part as a table")
     add_json(parser)
 
 
@@ -87,6 +88,7 @@ def _run_train(arguments: Arguments) -> None:
         split=arguments.split,
         settings=settings_for(arguments.preset, **chosen),
         device=arguments.device,
+        csv=arguments.csv,
     )
     show(arguments, result, show_training)
 

@@ -114,8 +114,8 @@ def positive(text: str) -> int:
 
 def split(text: str) -> str:
     """Return the name of a split; for argparse."""
-    if not re.fullmatch(r"blocked|random|paper-v1test|leave-one-out|leave-out:.+|cv:[0-9]+", text):
-        there = "blocked, random, paper-v1test, leave-out:RECORDING, leave-one-out, cv:K"
+    if not re.fullmatch(r"blocked|random|paper-v1test|leave-one-out|leave-out:.+|cv:([3-9]|[1-9][0-9]+)", text):
+        there = "blocked, random, paper-v1test, leave-out:RECORDING, leave-one-out, cv:K (from 3 on)"
         raise argparse.ArgumentTypeError(f"{text!r} is no split; there are {there}")
     return text
 

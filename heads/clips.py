@@ -22,13 +22,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.views import PLAIN
-from heads.inputs import Rows, own_scale, read, size_in_memory, stream
+from heads.inputs import HeardRows, Rows, own_scale, read, size_in_memory, stream
 from heads.memory import free_memory
-from heads.pooled import PooledRows
 from heads.scale import AUDIO, Scale, moments
 from store.errors import InputError
 from store.recording import Recording
-from store.streaming import StreamedRows
 
 HEARD = "heard"  # in a batch: 1 where the recording has sound, else 0
 _SHARE_OF_MEMORY = 0.4  # of what is free, for the inputs
@@ -77,7 +75,9 @@ class Clips:
     @property
     def blocks(self) -> NDArray[np.intp] | None:
         """The stored block of each clip where clips are streamed; None where all are in memory."""
-        return next((rows.block for rows in self.rows.values() if isinstance(rows, StreamedRows | PooledRows)), None)
+        streamed = [rows for rows in self.rows.values() if not isinstance(rows, np.ndarray)]
+        streamed.sort(key=lambda rows: isinstance(rows, HeardRows))  # the picture is the larger to read
+        return streamed[0].block if streamed else None
 
     def take(self, name: str, index: NDArray[np.intp], view: str = PLAIN) -> NDArray[np.float32]:
         """Return an input of some clips, standardised, (len(index), ...)."""

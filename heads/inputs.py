@@ -30,6 +30,8 @@ class HeardRows:
         heard = np.concatenate([np.full(recording.clips, recording.has_sound) for recording in recordings])
         self._row = np.where(heard, np.cumsum(heard) - 1, -1)
         self.shape = (len(heard), *self._stored.shape[1:])
+        silent = int(self._stored.block.max()) + 1  # nothing is read for these
+        self.block = np.where(heard, self._stored.block[self._row], silent)
 
     def __getitem__(self, index: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the sound of some clips, (len(index), ...)."""

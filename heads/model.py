@@ -19,10 +19,10 @@ from heads.learner import predict_network
 from heads.network import Architecture, Network, load_network
 from heads.objective import regression_inputs
 from heads.probe import LinearProbe
-from heads.scale import AUDIO, Scale
+from heads.scale import AUDIO, STANDARDISE, Scale
 from heads.settings import Settings
 from store.errors import InputError
-from store.files import write_atomically
+from store.files import require_file, write_atomically
 from store.recording import Recording
 from store.spec import Spec
 from store.vocabulary import Vocabulary
@@ -188,7 +188,7 @@ def check_destination(folder: Path) -> None:
     Raises
     ------
     InputError
-        If it holds anything but a model, which would be lost, or its parent does not exist.
+        If it holds anything but a model, which would be lost, or its parent does not exist or cannot be written to.
     """
     if not folder.name:
         raise InputError(f"{folder}: name a folder of its own for the model")
@@ -196,8 +196,14 @@ def check_destination(folder: Path) -> None:
         names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
         if names not in ({WEIGHTS, DESCRIPTION}, set()):
             raise InputError(f"{folder}: is there and holds more than a model; name another folder for the model")
+    elif folder.is_symlink():
+        raise InputError(f"{folder}: is a link that leads nowhere; name another folder for the model")
     if not folder.parent.is_dir():
         raise InputError(f"{folder}: there is no folder {folder.parent}; make it first or name another")
+    try:
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.").cleanup()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); free or choose another place") from error
 
 
 def load_model(folder: Path) -> GestureModel:
@@ -208,8 +214,10 @@ def load_model(folder: Path) -> GestureModel:
     InputError
         If there is none, or it is incomplete or damaged.
     """
-    if not (folder / DESCRIPTION).is_file():
-        raise InputError(f"{folder}: no model there ({DESCRIPTION} is missing); make one with chironomy train")
+    for name in (DESCRIPTION, WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: no model there ({name} is missing); make one with chironomy train")
+        require_file(folder / name)
     try:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         if described["format_version"] > FORMAT_VERSION:
@@ -222,6 +230,8 @@ def load_model(folder: Path) -> GestureModel:
             for name in [name.split(".")[1] for name in weights if name.startswith(_SCALE) and name.endswith(".mean")]
         }
         settings = Settings.from_dict(described.get("settings", described["training"]))
+        if settings.standardise not in STANDARDISE or (settings.standardise == "training" and not scales):
+            raise ValueError("no such standardising")
         context = Context.from_weights(weights, regression_inputs(settings)) if settings.context else None
         predictor: Network | LinearProbe = probe
         if described["architecture"] is not None:
@@ -234,13 +244,22 @@ def load_model(folder: Path) -> GestureModel:
             probe=Head(probe, _in_order(described["probe_thresholds"], vocabulary)),
             settings=settings,
             scales=scales,
-            training=described["training"],
+            training=_checked(described["training"], vocabulary),
             scores=described["scores"],
         )
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder}: the model is damaged ({error!r:.80}); train it again") from error
+
+
+def _checked(training: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+    """Return what a model remembers of its training, if an evaluation can use it."""
+    if len(training["frequency"]) != len(vocabulary.classes):
+        raise ValueError("frequencies of other classes")
+    for each in training["recordings"].values():
+        _ = each["source_sha256"], [(int(first), int(stop)) for first, stop in each["test"]]
+    return training
 
 
 def _in_order(by_class: dict[str, float], vocabulary: Vocabulary) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 One logistic regression per class on conv4 pooled to 2 x 3 x 3, which keeps where in the picture something
 moves. Pooled first and then standardised, every feature varies alike, as a penalty on all weights supposes.
 
-The networks begin as such a regression that has the energy too (`heads.pooled`).
+The regression beside a network (`heads.network`) is the same, with the energy too (`heads.pooled`).
 """
 
 import warnings

@@ -78,7 +78,7 @@ def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary
     present = np.concatenate([each.positive[each.known] for each in labels])
     missing = [name for name, clips in zip(vocabulary.classes, present.T, strict=True) if not clips.any()]
     if missing:
-        notes.append(f"annotated nowhere, so it cannot be learned: {', '.join(missing)}")
+        notes.append(f"annotated nowhere, so neither learned nor scored: {', '.join(missing)}")
     joined = Labels(
         frames=np.concatenate([each.frames for each in labels]),
         known=np.concatenate([each.known for each in labels]),

@@ -20,6 +20,7 @@ from heads.metrics import (
 )
 from search.bootstrap import Counts, Interval, count, draw_blocks, paired_difference, percentile_interval
 from search.frames import Frames, in_time
+from store.errors import InputError
 from store.files import write_atomically
 
 MODEL, PROBE = "model", "probe"
@@ -28,6 +29,7 @@ TRIVIAL = ("always", CHANCE, "majority")
 OVERLAPS = (0.1, 0.25, 0.5)  # intersection over union of events
 COINS = 20  # draws of the baseline by chance, whose events cannot be reckoned
 SEED = 0
+_COLUMNS = ("level", "class", "metric", "value", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,20 @@ def evaluation(classes: Sequence[str], scored: Scored) -> dict[str, Any]:
     }
 
 
+def check_csv(path: Path) -> None:
+    """Check, before the work of scoring, that a table may be written to a file.
+
+    Raises
+    ------
+    InputError
+        If it has another ending, or is there and no such table, as annotations would be.
+    """
+    if path.suffix.lower() != ".csv":
+        raise InputError(f"{path}: a table of scores is a .csv file; name it so")
+    if path.exists() and not (path.is_file() and path.read_bytes().startswith(",".join(_COLUMNS).encode())):
+        raise InputError(f"{path}: is there and is no table of scores; name another file")
+
+
 def write_csv(path: Path, scores: Mapping[str, Any]) -> None:
     """Write what `evaluation` returned as a table of one number a row.
 
@@ -168,7 +184,7 @@ def write_csv(path: Path, scores: Mapping[str, Any]) -> None:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["level", "class", "metric", "value", "low", "high"])
+    writer.writerow(_COLUMNS)
     events = {f"event {overlap}": level for overlap, level in scores["event"].items()}
     for name, level in {"clip": scores, "frame": scores["frame"], **events}.items():
         writer.writerows([name, "", *row] for row in _csv_rows(level))

@@ -1,5 +1,6 @@
 """Training and evaluation runs: a store and annotations in, a model and its scores out."""
 
+import glob
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads.model import GestureModel, check_destination, load_model
-from heads.settings import NAMES, Settings
+from heads.settings import NAMES, PROBE, Settings
 from search.bootstrap import paired_difference
 from search.data import Data, load_data
-from search.evaluation import MODEL, Scored, evaluation, pool, write_csv
+from search.evaluation import MODEL, Scored, check_csv, evaluation, pool, write_csv
 from search.fitting import Fitted, Workbench
 from search.folds import PARTS, FoldResult, fit_fold, median_best, to_score
 from search.splits import Fold, make_folds
@@ -36,6 +37,7 @@ def train(
     split: str = "blocked",
     settings: Settings | None = None,
     device: str = "auto",
+    csv: Path | None = None,
 ) -> dict[str, Any]:
     """Train a model on a store, save it, and return its scores.
 
@@ -62,6 +64,8 @@ def train(
         How to train; the defaults if not given.
     device : {"auto", "cpu", "cuda"}
         Where to train.
+    csv : Path, optional
+        Where to write the test part's scores as a table.
 
     Returns
     -------
@@ -76,7 +80,11 @@ def train(
     settings = settings or Settings()
     if system not in NAMES:
         raise InputError(f"no system is called {system!r}; there are {', '.join(NAMES)}")
+    if system == PROBE and settings.context:
+        raise InputError("--context goes with a network, not with the linear probe; choose another --system")
     check_destination(out)
+    if csv is not None:
+        check_csv(csv)
     classes = load_vocabulary(vocabulary)
     opened = FeatureStore(store)
     data = load_data(opened, annotation_paths, classes, settings.clip_rule)
@@ -101,7 +109,9 @@ def train(
         scores=_scores(classes.classes, results),
     )
     model.save(out)
-    for state in states:
+    if csv is not None:
+        write_csv(csv, model.scores["test"])
+    for state in out.parent.glob(f".{glob.escape(out.name)}.*.training"):  # of trainings into it that were given up too
         state.unlink(missing_ok=True)
     return model.describe() | {
         "model": str(out),
@@ -145,6 +155,8 @@ def evaluate(
         If something given cannot be used, the store's features are not those the model needs, or no
         annotated clip is left to score.
     """
+    if csv is not None:
+        check_csv(csv)
     loaded = load_model(model)
     opened = FeatureStore(store)
     opened.require(loaded.spec, f"the model {model} needs the latter; extract into another store")

@@ -30,6 +30,9 @@ def show_training(result: dict[str, Any]) -> None:
     epochs = f", best of {len(trained['history']) - 1} epochs: {trained['best_epoch']}" if "history" in trained else ""
     title = f"{result['system']} on {result['vocabulary']['name']}, {trained['split']} split{epochs}"
     _print(_scores_table(title, {part: scores[part] for part in ("validation", "test") if part in scores}))
+    _show_blocks(scores["test"])
+    if "folds" in scores:
+        _print(_folds_table(scores["folds"]))
     _print(_levels_table("Test part, level by level", scores["test"]))
     _print(_classes_table("Test part, class by class", scores["test"], result["thresholds"]))
     _show_untrained(result)
@@ -42,6 +45,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
     for recording, scored in result["scored"].items():
         print(f"{recording}: {scored}")
     _print(_scores_table(f"{result['system']} ({result['model']})", {"evaluation": result["scores"]}))
+    _show_blocks(result["scores"])
     _print(_levels_table("Level by level", result["scores"]))
     _print(_classes_table("Class by class", result["scores"], None))
     _show_untrained(result)
@@ -143,6 +147,20 @@ def _levels_table(title: str, scores: dict[str, Any]) -> Table:
     for name, level in {"clips": scores, "frames": scores["frame"], **events}.items():
         table.add_row(name, *(f"{level[key]:.2f}" for key in BASELINES))
     return table
+
+
+def _folds_table(folds: dict[str, dict[str, Any]]) -> Table:
+    table = Table(title="macro-F1, fold by fold", title_justify="left")
+    for column in ("tested", "clips", *BASELINES.values()):
+        table.add_column(column, justify="left" if column == "tested" else "right")
+    for name, scores in folds.items():
+        table.add_row(name, str(scores["clips"]), *(f"{scores[key]:.2f}" for key in BASELINES))
+    return table
+
+
+def _show_blocks(scores: dict[str, Any]) -> None:
+    if scores["blocks"] < 2:
+        print("These clips are of one block of time: no intervals. With --split cv:5 all that is annotated is tested.")
 
 
 def _classes_table(title: str, scores: dict[str, Any], thresholds: dict[str, float] | None) -> Table:

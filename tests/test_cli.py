@@ -88,6 +88,7 @@ def elan(tmp_path: Path) -> Path:
                 ("seed", "4294967296"),
                 ("split", "blocks"),
                 ("split", "cv:many"),
+                ("split", "cv:2"),
                 ("system", "lstm"),
                 ("tune", "conv4"),
                 ("loss", "hinge"),
@@ -363,7 +364,9 @@ def test_what_evaluate_prints(planted, tmp_path: Path, run) -> None:
     ("given", "named"),
     [
         (("--split", "leave-out:z"), "'z'"),
-        (("--split", "cv:2"), "cv:2"),
+        (("--split", "cv:99"), "cv:99"),
+        (("--system", "probe", "--context"), "--context"),
+        (("--csv", "scores.txt"), "scores.txt"),
         (("--out", "not/there/model"), "not/there"),
         (("--out", "S"), "S: is there and holds more than a model"),
     ],
@@ -380,6 +383,10 @@ def test_evaluation_that_cannot_begin(planted, tmp_path: Path, refuse, run) -> N
     evaluate = ("evaluate", tmp_path / "model", *planted[:5])
     refuse(*evaluate, "--against", tmp_path / "none", names=tmp_path / "none")
     refuse(*evaluate, "--csv", tmp_path / "not" / "there.csv", names="there.csv")
+    annotated = tmp_path / "annotated.csv"
+    annotated.write_text("tier,begin,end,value,confidence\n")
+    refuse(*evaluate, "--csv", annotated, names=annotated)
+    assert annotated.read_text() == "tier,begin,end,value,confidence\n"
     (tmp_path / "model" / "model.safetensors").write_bytes(b"1234")
     refuse(*evaluate, names=tmp_path / "model")
 
@@ -397,7 +404,7 @@ def test_an_interrupted_training_says_how_it_goes_on(planted, tmp_path: Path, ru
     monkeypatch.setattr(Learner, "epoch", stop)
     status, out, err = run("train", *planted, *QUICK, "--out", tmp_path / "model")
     assert (status, out) == (1, "")
-    assert err == "chironomy: stopped; the same command goes on from the last epoch kept\n"
+    assert err == "chironomy: stopped; what was kept of it is gone on with by the same command\n"
     assert (tmp_path / ".model.0.training").is_file()
     assert not (tmp_path / "model").exists()
 

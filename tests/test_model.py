@@ -53,7 +53,7 @@ def make_model(system: str = "sm", shortcut: str = "A", seed: int = 0, tune: str
         probe,
         Settings(seed=seed, tune=tune, widths=(20, 30), learning_rate=0.1 + 0.2),
         scales,
-        {"recordings": {}},
+        {"recordings": {}, "frequency": [0.5, 0.3, 0.1]},
         {"test": {"clips": 3}},
     )
 

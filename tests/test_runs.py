@@ -102,6 +102,33 @@ def test_context_is_saved_as_it_was_scored(standardise, train, made, tmp_path) -
     assert not np.allclose(replace(model.head, context=None).predict(model.clips(recordings)), together, atol=1e-3)
 
 
+def test_nothing_is_left_of_trainings_that_were_given_up(train, tmp_path) -> None:
+    for name in (".model.3.training", ".other.0.training"):
+        (tmp_path / name).write_bytes(b"state")
+    train(csv=tmp_path / "scores.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.0.training", "model", "scores.csv"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda described: described.update(training={}),
+        lambda described: described["training"].update(frequency=[0.5]),
+        lambda described: described["training"].update(recordings={"a": {}}),
+        lambda described: described["settings"].update(standardise="training"),
+        lambda described: described["settings"].update(standardise="sometimes"),
+    ],
+)
+def test_a_description_of_another_shape_is_damage(damage, train, made, tmp_path) -> None:
+    train(system="probe")
+    file = tmp_path / "model" / "model.json"
+    described = json.loads(file.read_text())
+    damage(described)
+    file.write_text(json.dumps(described))
+    with pytest.raises(InputError, match="model is damaged"):
+        runs.evaluate(tmp_path / "model", made.store, made.annotated)
+
+
 def test_the_command_lines_systems_are_all() -> None:
     from commands.models import SYSTEMS as OFFERED
 
@@ -513,7 +540,7 @@ def test_notes(made, train, tmp_path) -> None:
         f"{own}: left alone: Pause, nods",
         f"{own}: 'nods' is not in the vocabulary; did you mean 'nod'?",
         f"{own}: {late} annotations lie outside its 'annotated' stretches and are not used",
-        "annotated nowhere, so it cannot be learned: lift",
+        "annotated nowhere, so neither learned nor scored: lift",
     }
 
 
