@@ -147,7 +147,7 @@ PAPER: Mapping[str, Any] = {
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = {"default": {}, "paper": PAPER}
 # A network on conv5's pooled output is small: it takes larger steps, and more of them.
-_FC: Mapping[str, Any] = {"epochs": 40, "patience": 15, "batch": 128, "learning_rate": 3e-4}
+_FC: Mapping[str, Any] = {"epochs": 40, "patience": 15, "batch": 256, "learning_rate": 5e-4}
 
 
 def settings_for(preset: str = "default", tune: str = "conv5", **chosen: Any) -> Settings:
