@@ -41,7 +41,7 @@ NAMES = (PROBE, *SYSTEMS)
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. The defaults are ours, the main ones measured in docs/ablation.md; for ``tune="fc"`` see `settings_for`.
+    """How to train. The defaults are ours (docs/ablation.md); those for ``tune="fc"`` has `settings_for`.
 
     Parameters
     ----------
