@@ -49,5 +49,8 @@ def temporal_smoothing(frame_labels: NDArray[np.bool_]) -> NDArray[np.float64]:
     ndarray of float64, shape (clips, classes)
         From 0, in no frame, to 1, in all of them.
     """
-    weights = np.arange(1, frame_labels.shape[1] + 1)
-    return np.einsum("f,nfc->nc", weights, frame_labels.astype(np.int64)) / weights.sum()
+    total = np.zeros((len(frame_labels), frame_labels.shape[2]), np.int64)
+    weights = range(1, frame_labels.shape[1] + 1)
+    for weight, frame in zip(weights, frame_labels.swapaxes(0, 1), strict=True):  # little memory, many clips
+        total += weight * frame.astype(np.int64)
+    return total / sum(weights)
