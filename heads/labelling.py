@@ -88,9 +88,9 @@ def label(
 
 def predict_intervals(model: GestureModel, recording: Recording) -> list[Interval]:
     """Return the gestures that a model finds in a recording, in seconds of the video."""
-    probability = model.head.predict(model.clips([recording]))
-    classes = list(class_members(model.vocabulary))
-    return clips_to_intervals(probability, model.head.present(probability), recording.read("times"), classes)
+    probability, times = model.head.predict(model.clips([recording])), recording.read("times")
+    present = model.head.postprocessing.present(probability, times)
+    return clips_to_intervals(probability, present, times, list(class_members(model.vocabulary)))
 
 
 def _features(job: Job, model: GestureModel, folder: Path, store: Place, weights: str | None, device: str) -> Recording:

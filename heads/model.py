@@ -18,6 +18,7 @@ from heads.context import Context
 from heads.learner import predict_network
 from heads.network import Architecture, Network, load_network
 from heads.objective import regression_inputs
+from heads.postprocessing import PostProcessing
 from heads.probe import LinearProbe
 from heads.scale import AUDIO, STANDARDISE, Scale
 from heads.settings import Settings
@@ -27,28 +28,34 @@ from store.recording import Recording
 from store.spec import Spec
 from store.vocabulary import Vocabulary
 
-FORMAT_VERSION = 3  # 1: of r3d34, without saying so; 2: with conv5 always, standardised by recording
+# 1: of r3d34, without saying so; 2: with conv5 always, standardised by recording; 3: thresholds alone
+FORMAT_VERSION = 4
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 _PROBE, _SCALE = "probe.", "scale."
 
 
 @dataclass(frozen=True)
 class Head:
-    """Something that gives probabilities, with a threshold for each class.
+    """Something that gives probabilities, and how presence is told from them.
 
     Parameters
     ----------
     predictor : Network or LinearProbe
         What computes.
-    thresholds : ndarray of float64, shape (classes,)
-        Presence is probability >= threshold.
+    postprocessing : PostProcessing
+        Thresholds, and what neighbouring clips say about each other.
     context : Context, optional
         What is made of neighbouring clips.
     """
 
     predictor: Network | LinearProbe
-    thresholds: NDArray[np.float64]
+    postprocessing: PostProcessing
     context: Context | None = None
+
+    @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """The probability from which each class is found, (classes,)."""
+        return self.postprocessing.thresholds
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -64,10 +71,6 @@ class Head:
         inputs = self.predictor.architecture.inputs
         probability = predict_network(self.predictor, clips.only(*inputs), index)
         return probability if self.context is None else self.context.apply(probability, clips, index)
-
-    def present(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return where each class is present, (clips, classes)."""
-        return probability >= self.thresholds
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class GestureModel:
             "spec": self.spec.to_dict(),
             "architecture": architecture,
             "thresholds": self._by_class(self.head.thresholds),
+            "postprocessing": self.head.postprocessing.to_dict(self.vocabulary.classes),
             "probe_thresholds": self._by_class(self.probe.thresholds),
             "settings": asdict(self.settings),
             "training": self.training,
@@ -240,8 +244,8 @@ def load_model(folder: Path) -> GestureModel:
             system=described["system"],
             vocabulary=vocabulary,
             spec=Spec.from_dict(described["spec"]),
-            head=Head(predictor, _in_order(described["thresholds"], vocabulary), context),
-            probe=Head(probe, _in_order(described["probe_thresholds"], vocabulary)),
+            head=Head(predictor, _postprocessing(described, vocabulary), context),
+            probe=Head(probe, PostProcessing.plain(_in_order(described["probe_thresholds"], vocabulary))),
             settings=settings,
             scales=scales,
             training=_checked(described["training"], vocabulary),
@@ -260,6 +264,13 @@ def _checked(training: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]
     for each in training["recordings"].values():
         _ = each["source_sha256"], [(int(first), int(stop)) for first, stop in each["test"]]
     return training
+
+
+def _postprocessing(described: dict[str, Any], vocabulary: Vocabulary) -> PostProcessing:
+    thresholds = _in_order(described["thresholds"], vocabulary)
+    if described["format_version"] < 4:
+        return PostProcessing.plain(thresholds)
+    return PostProcessing.from_dict(thresholds, described["postprocessing"], vocabulary.classes)
 
 
 def _in_order(by_class: dict[str, float], vocabulary: Vocabulary) -> NDArray[np.float64]:

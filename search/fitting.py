@@ -17,6 +17,7 @@ from heads.metrics import average_precision
 from heads.model import Head
 from heads.network import Architecture, Network, make_network
 from heads.objective import learned_labels, regression_inputs, system_loss
+from heads.postprocessing import PostProcessing
 from heads.probe import LinearProbe, fit_probe
 from heads.scale import AUDIO, GRID, Scale
 from heads.settings import PROBE, SYSTEMS, Settings
@@ -193,11 +194,12 @@ class Workbench:
         validation: NDArray[np.intp],
         context: Context | None = None,
     ) -> Head:
-        head = Head(predictor, np.full(self._data.labels.frames.shape[2], UNTUNED), context)
+        untuned = np.full(self._data.labels.frames.shape[2], UNTUNED)
+        head = Head(predictor, PostProcessing.plain(untuned), context)
         if not len(validation):
             return head
         thresholds = steady(head.predict(clips, validation), self._data.labels.positive[validation])
-        return replace(head, thresholds=thresholds)
+        return replace(head, postprocessing=PostProcessing.plain(thresholds))
 
 
 def _architecture(system: str, settings: Settings, data: Data, backbone: str) -> Architecture:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from heads.model import Head
 from search.blocks import block_numbers
 from search.data import Data
 from search.evaluation import Scored
@@ -59,8 +60,7 @@ def fit_fold(bench: Workbench, data: Data, fold: Fold, checkpoint: Path | None =
     for part in PARTS:
         index = getattr(split, part)
         probability, by_probe = bench.predict(fitted, index)
-        present = fitted.head.present(probability), fitted.probe.present(by_probe)
-        scored[part] = to_score(data, index, probability, *present, frequency)
+        scored[part] = to_score(data, index, (fitted.head, probability), (fitted.probe, by_probe), frequency)
     best = None if fitted.trained is None else fitted.trained.best
     return fitted, FoldResult(fold, scored, by_probe, best)
 
@@ -68,9 +68,8 @@ def fit_fold(bench: Workbench, data: Data, fold: Fold, checkpoint: Path | None =
 def to_score(
     data: Data,
     index: NDArray[np.intp],
-    probability: NDArray[np.float64],
-    present: NDArray[np.bool_],
-    by_probe: NDArray[np.bool_],
+    model: tuple[Head, NDArray[np.float64]],
+    probe: tuple[Head, NDArray[np.float64]],
     frequency: NDArray[np.float64],
 ) -> Scored:
     """Bring together what is known of some clips and what was predicted of them, row by row.
@@ -81,20 +80,24 @@ def to_score(
         All clips.
     index : ndarray of int, shape (clips,)
         Those to score.
-    probability, present, by_probe : ndarray, shape (clips, classes)
-        What the model and the probe say of them.
+    model, probe : (Head, ndarray of float64, shape (clips, classes))
+        Who tells presence, and from which probabilities.
     frequency : ndarray of float64, shape (classes,)
         Share of the training clips in which each class is present.
     """
+    times, recording = data.timeline.times[index], data.timeline.recording[index]
+    present, by_probe = (
+        head.postprocessing.present(probability, times, recording) for head, probability in (model, probe)
+    )
     return Scored(
         true=data.labels.positive[index],
         frames=data.labels.frames[index],
-        probability=probability,
+        probability=model[1],
         present=present,
         probe=by_probe,
         frequency=np.broadcast_to(frequency, present.shape),
-        times=data.timeline.times[index],
-        recording=data.timeline.recording[index],
+        times=times,
+        recording=recording,
         block=block_numbers(data.timeline)[index],
     )
 

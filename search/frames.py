@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_TOUCHING = 1e-6  # seconds between neighbours at most: rounding
+from heads.neighbours import in_order
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,10 @@ def in_time(times: NDArray[np.float64], recording: NDArray[np.intp], length: int
     ValueError
         If a clip is there twice.
     """
-    order = np.lexsort((times[:, 0], recording))
+    clips = in_order(times, recording)
+    order = clips.order
     (start, end), recording = times[order].T, recording[order]
-    same = recording[1:] == recording[:-1]
-    if (same & (start[1:] == start[:-1])).any():
-        raise ValueError("a clip is there twice; score each once")
-    joined = same & (start[1:] <= end[:-1] + _TOUCHING)
+    joined = clips.stretch[1:] == clips.stretch[:-1]
     lasting = (end - start) / length
     shared = np.where(joined, np.rint((end[:-1] - start[1:]) / lasting[:-1]), 0).clip(0, length).astype(np.intp)
     first = np.append(0, shared - shared // 2)
@@ -96,13 +94,13 @@ def in_time(times: NDArray[np.float64], recording: NDArray[np.intp], length: int
     row, frame = np.nonzero((place >= first[:, None]) & (place < stop[:, None]))
     # One recording after the other, a second apart.
     longest = (end.max() - start.min() + 1) if len(end) else 0
-    shift = np.append(0, np.cumsum(~same)) * longest
+    shift = np.append(0, np.cumsum(recording[1:] != recording[:-1])) * longest
     begin = (start + shift)[row] + frame * lasting[row]
     return Frames(
         clip=order[row],
         frame=frame,
         begin=begin,
         end=begin + lasting[row],
-        stretch=np.append(0, np.cumsum(~joined))[row],
+        stretch=clips.stretch[row],
         clips=len(times),
     )

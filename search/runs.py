@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads.model import GestureModel, check_destination, load_model
+from heads.postprocessing import PostProcessing
 from heads.settings import NAMES, PROBE, Settings
 from search.bootstrap import paired_difference
 from search.data import Data, load_data
@@ -211,8 +212,8 @@ def _fit_all(bench: Workbench, data: Data, results: Sequence[FoldResult], state:
     by_probe = np.concatenate([result.probe_probability for result in results])
     return replace(
         fitted,
-        head=replace(fitted.head, thresholds=steady(said, true)),
-        probe=replace(fitted.probe, thresholds=steady(by_probe, true)),
+        head=replace(fitted.head, postprocessing=PostProcessing.plain(steady(said, true))),
+        probe=replace(fitted.probe, postprocessing=PostProcessing.plain(steady(by_probe, true))),
     )
 
 
@@ -250,7 +251,7 @@ def predicted(model: GestureModel, data: Data, index: NDArray[np.intp]) -> Score
     clips = model.clips(data.recordings, probe=True)
     probability, by_probe = model.head.predict(clips, index), model.probe.predict(clips, index)
     frequency = np.array(model.training["frequency"])
-    return to_score(data, index, probability, model.head.present(probability), model.probe.present(by_probe), frequency)
+    return to_score(data, index, (model.head, probability), (model.probe, by_probe), frequency)
 
 
 def _comparable(folder: Path, model: GestureModel, store: FeatureStore) -> GestureModel:

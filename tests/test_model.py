@@ -14,18 +14,21 @@ from synthetic import SPEC, VOCABULARY, planted, pooled, tail
 from heads.conv5 import Conv5
 from heads.model import FORMAT_VERSION, GestureModel, Head, check_destination, load_model
 from heads.network import Architecture, make_network
+from heads.postprocessing import PostProcessing
 from heads.probe import LinearProbe
 from heads.scale import Scale
 from heads.settings import SYSTEMS, Settings
 from store.errors import InputError
 
 THRESHOLDS = np.array([0.5, 1 / 3, np.nextafter(0.25, 1)])
+PLAIN = PostProcessing.plain(THRESHOLDS)
+MODELS = PostProcessing(THRESHOLDS, *np.array([[1.0, 0.75, 0.5], [0.0, 0.4, 0.3], [0.0, 1.0, 2.0], [0.0, 0.5, 0.7]]))
 INPUTS = ("audio", "conv5")
 
 
 def make_model(system: str = "sm", shortcut: str = "A", seed: int = 0, tune: str = "conv5") -> GestureModel:
     random = np.random.default_rng(seed)
-    probe = Head(LinearProbe(random.normal(0, 0.01, (3, 4608)).astype(np.float32), np.zeros(3, np.float32)), THRESHOLDS)
+    probe = Head(LinearProbe(random.normal(0, 0.01, (3, 4608)).astype(np.float32), np.zeros(3, np.float32)), PLAIN)
     head, scales = probe, {}
     if system != "probe":
         parts = SYSTEMS[system]
@@ -41,7 +44,7 @@ def make_model(system: str = "sm", shortcut: str = "A", seed: int = 0, tune: str
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            head = Head(make_network(tail(shortcut), chosen).eval(), THRESHOLDS)
+            head = Head(make_network(tail(shortcut), chosen).eval(), MODELS)
         scales = {
             name: Scale(random.normal(0, 1, (1, 5)).astype("f"), np.ones((1, 5), "f")) for name in ("conv4", "grid")
         }
@@ -100,15 +103,20 @@ def test_a_round_trip_changes_nothing(system: str, shortcut: str, tune: str, tmp
         assert np.array_equal(after.thresholds, THRESHOLDS)
         assert np.array_equal(after.predict(clips), probability)
         assert after.predict(clips, np.array([3, 11])).shape == (2, 3)
-        assert np.array_equal(after.present(probability), probability >= THRESHOLDS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["model.json", "model.safetensors"]
 
 
 def test_the_description_is_in_plain_words(saved: Path) -> None:
     described = json.loads((saved / "model.json").read_text())
-    assert described["format_version"] == FORMAT_VERSION == 3
+    assert described["format_version"] == FORMAT_VERSION == 4
     assert described["thresholds"] == {"nod": 0.5, "freeze": 1 / 3, "play": np.nextafter(0.25, 1)}
+    assert described["postprocessing"]["freeze"] == {
+        "continues_at_share_of_threshold": 0.75,
+        "smoothing_seconds": 0.4,
+        "gaps_filled_below_seconds": 1.0,
+        "dropped_below_seconds": 0.5,
+    }
     assert described["architecture"] == {
         "classes": 3,
         "widths": [20, 30],
@@ -293,6 +301,14 @@ DAMAGES = {
     "not JSON": lambda folder: (folder / "model.json").write_text("{"),
     "not text": lambda folder: (folder / "model.json").write_bytes(b"\xff\xfe\x00"),
     "a list": lambda folder: (folder / "model.json").write_text("[1, 2]"),
+    "no postprocessing": lambda folder: rewrite(folder, lambda described: described.pop("postprocessing")),
+    "a share above 1": lambda folder: rewrite(
+        folder,
+        lambda described: described["postprocessing"]["nod"].update(continues_at_share_of_threshold=1.5),
+    ),
+    "a time below 0": lambda folder: rewrite(
+        folder, lambda described: described["postprocessing"]["nod"].update(smoothing_seconds=-1)
+    ),
     "no thresholds": lambda folder: rewrite(folder, lambda described: described.pop("thresholds")),
     "a threshold of another class": lambda folder: rewrite(
         folder, lambda described: described.update(thresholds={"nod": 0.5})

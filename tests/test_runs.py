@@ -476,10 +476,9 @@ def test_a_model_elsewhere_labels_a_new_video_and_refuses_a_store_of_another_spe
     assert found["clips"] == 4
     recording = FeatureStore(tmp_path / "own")["new"]
     probability = model.head.predict(model.clips([recording]))
+    present = model.head.postprocessing.present(probability, recording.read("times"))
     assert {each.tier for each in read(tmp_path / "new.csv").intervals} == {
-        f"{name} [chironomy]"
-        for name, present in zip(CLASSES, model.head.present(probability).T, strict=False)
-        if present.any()
+        f"{name} [chironomy]" for name, present in zip(CLASSES, present.T, strict=False) if present.any()
     }
     other = tmp_path / "other"
     described = json.loads((folder / "model.json").read_text())
@@ -656,7 +655,8 @@ def test_another_real_recording_is_scored_and_labelled_whole(
     within = int((recording.read("times")[:, 1] <= 30).sum())
     assert result["scored"] == {"pianist": f"{within} clips, all annotated"}
     loaded = load_model(model)
-    present = loaded.head.present(loaded.head.predict(loaded.clips([recording])))
+    probability = loaded.head.predict(loaded.clips([recording]))
+    present = loaded.head.postprocessing.present(probability, recording.read("times"))
     middles = recording.read("times").mean(axis=1)
     video = tmp_path / "take 2.avi"  # known by its content
     video.symlink_to(shared_data / "video" / "pianist.avi")
