@@ -21,7 +21,7 @@ from heads.postprocessing import PostProcessing
 from heads.probe import LinearProbe, fit_probe
 from heads.scale import AUDIO, GRID, Scale
 from heads.settings import PROBE, SYSTEMS, Settings
-from heads.training import Trained, choose_device, train
+from heads.training import Epoch, Trained, choose_device, train
 from search.data import Data
 from search.thresholds import UNTUNED, steady
 from store.features import FeatureStore
@@ -47,6 +47,11 @@ class Fitted:
     probe: Head
     scales: dict[str, Scale]
     trained: Trained | None
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        """The epochs of the training; none for the probe."""
+        return () if self.trained is None else self.trained.history
 
 
 class Workbench:

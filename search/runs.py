@@ -19,6 +19,7 @@ from search.fitting import Fitted, Workbench
 from search.folds import PARTS, FoldResult, fit_fold, median_best, to_score
 from search.splits import Fold, make_folds
 from search.thresholds import steady
+from search.tracking import tracked
 from search.usage import describe_use, trained_on, unseen
 from store.errors import InputError
 from store.features import FeatureStore
@@ -45,7 +46,8 @@ def train(
     Thresholds are tuned on the validation part; the test part is looked at once, at the end. A linear probe
     is trained on the same clips, to stand beside every score. With a split of several folds, scores are those of
     the folds together, and the model that is saved learns from everything: for as many epochs as were best in the
-    median fold, with thresholds tuned on what each fold said of its test part.
+    median fold, with thresholds tuned on what each fold said of its test part. The run is recorded
+    (`search.tracking`).
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ def train(
     Returns
     -------
     dict
-        JSON-ready: the model's description, with scores on every part, and notes.
+        JSON-ready: the model's description, with scores on every part, notes, and where the run is recorded.
 
     Raises
     ------
@@ -92,32 +94,39 @@ def train(
     folds = _folds(data, split, settings.seed, gestures=len(class_members(classes)))
     bench = Workbench(opened, data, classes, system, settings, device)
     states = [out.with_name(f".{out.name}.{number}.training") for number in range(len(folds) + 1)]
-    results = []
-    for fold, state in zip(folds, states, strict=False):
-        final, result = fit_fold(bench, data, fold, state)
-        results.append(result)
-    if len(folds) > 1:
-        final = _fit_all(bench, data, results, states[-1])
-    model = GestureModel(
-        system=system,
-        vocabulary=classes,
-        spec=opened.spec,
-        head=final.head,
-        probe=final.probe,
-        settings=settings,
-        scales=final.scales,
-        training=_describe(final, data, split, folds),
-        scores=_scores(classes.classes, results),
-    )
-    model.save(out)
-    if csv is not None:
-        write_csv(csv, model.scores["test"])
+    chosen = {"system": system, "vocabulary": classes.name, "split": split, "device": device, **asdict(settings)}
+    with tracked("train", out.name, chosen, beside=out) as record:
+        record.data(opened, data)
+        results = []
+        for fold, state in zip(folds, states, strict=False):
+            final, result = fit_fold(bench, data, fold, state)
+            record.epochs(final.history, fold.name if len(folds) > 1 else "")
+            results.append(result)
+        if len(folds) > 1:
+            final = _fit_all(bench, data, results, states[-1])
+            record.epochs(final.history, "on everything")
+        model = GestureModel(
+            system=system,
+            vocabulary=classes,
+            spec=opened.spec,
+            head=final.head,
+            probe=final.probe,
+            settings=settings,
+            scales=final.scales,
+            training=_describe(final, data, split, folds),
+            scores=_scores(classes.classes, results),
+        )
+        model.save(out)
+        if csv is not None:
+            write_csv(csv, model.scores["test"])
+        record.trained(model, out)
     for state in out.parent.glob(f".{glob.escape(out.name)}.*.training"):  # of trainings into it that were given up too
         state.unlink(missing_ok=True)
     return model.describe() | {
         "model": str(out),
         "untrained_backbone": opened.spec.untrained,
         "notes": list(data.notes),
+        "run": record.describe(),
     }
 
 
@@ -130,7 +139,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score a model on annotated recordings of a store.
 
-    Of recordings that the model was trained on, only the clips of its test part count.
+    Of recordings that the model was trained on, only the clips of its test part count. The run is recorded
+    (`search.tracking`).
 
     Parameters
     ----------
@@ -148,7 +158,8 @@ def evaluate(
     Returns
     -------
     dict
-        JSON-ready: scores of model, probe and trivial baselines, which clips were scored, and notes.
+        JSON-ready: scores of model, probe and trivial baselines, which clips were scored, notes, and where the run is
+        recorded.
 
     Raises
     ------
@@ -170,14 +181,19 @@ def evaluate(
     if not len(chosen):
         who = f"the model {model} was" if other is None else f"{model} and {against} were"
         raise InputError(f"{store}: no annotated clip that {who} not trained on; annotate more")
-    scored = predicted(loaded, data, chosen)
-    scores = evaluation(loaded.vocabulary.classes, scored)
-    if other is not None:
-        theirs = predicted(other, data, chosen)
-        difference = paired_difference([scored.counts[MODEL]], [theirs.counts[MODEL]])
-        scores["differences"][f"model {against}"] = {"mean": difference.mean, "interval": difference.interval}
-    if csv is not None:
-        write_csv(csv, scores)
+    compared = {} if against is None else {"against": str(against)}
+    about = {"model": str(model), "system": loaded.system, "vocabulary": loaded.vocabulary.name, **compared}
+    with tracked("evaluate", f"{model.name} evaluated", about, beside=model) as record:
+        record.data(opened, data, "evaluation")
+        scored = predicted(loaded, data, chosen)
+        scores = evaluation(loaded.vocabulary.classes, scored)
+        if other is not None:
+            theirs = predicted(other, data, chosen)
+            difference = paired_difference([scored.counts[MODEL]], [theirs.counts[MODEL]])
+            scores["differences"][f"model {against}"] = {"mean": difference.mean, "interval": difference.interval}
+        if csv is not None:
+            write_csv(csv, scores)
+        record.scores(scores, "evaluation")
     return {
         "model": str(model),
         "system": loaded.system,
@@ -185,6 +201,7 @@ def evaluate(
         "scored": _describe_scored(loaded, data, chosen),
         "scores": scores,
         "notes": list(data.notes),
+        "run": record.describe(),
     }
 
 

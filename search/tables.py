@@ -37,6 +37,7 @@ def show_training(result: dict[str, Any]) -> None:
     _print(_classes_table("Test part, class by class", scores["test"], result["thresholds"]))
     _show_untrained(result)
     print(f"model: {result['model']}")
+    _show_run(result)
 
 
 def show_evaluation(result: dict[str, Any]) -> None:
@@ -49,6 +50,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
     _print(_levels_table("Level by level", result["scores"]))
     _print(_classes_table("Class by class", result["scores"], None))
     _show_untrained(result)
+    _show_run(result)
 
 
 def show_labelling(result: dict[str, Any]) -> None:
@@ -186,6 +188,11 @@ def _interval(ends: list[float] | None, sign: str = "") -> str:
 def _show_notes(result: dict[str, Any]) -> None:
     for note in result["notes"]:
         print(f"note: {note}", file=sys.stderr)
+
+
+def _show_run(result: dict[str, Any]) -> None:
+    if result.get("run") is not None:
+        print(f"recorded; to look at all runs: {result['run']['view']}")
 
 
 def _show_untrained(result: dict[str, Any]) -> None:

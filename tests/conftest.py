@@ -1,8 +1,11 @@
 """What several test files use."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("CHIRONOMY_TRACKING", "off")  # tests/test_tracking.py switches it on; the rest is quicker without
 
 ELAN_SAMPLES = (
     "childproject.eaf",

@@ -81,7 +81,7 @@ def test_every_system_trains_and_is_saved_as_it_was_scored(system, tune, train, 
     json.dumps([result, evaluated], allow_nan=False)
     model = load_model(tmp_path / "model")
     assert model.describe() | {"model": result["model"]} == {
-        key: value for key, value in result.items() if key not in ("notes", "untrained_backbone")
+        key: value for key, value in result.items() if key not in ("notes", "untrained_backbone", "run")
     }
     probability = model.head.predict(model.clips([FeatureStore(made.store)[name] for name in "abc"]))
     assert probability.shape == (180, 3)

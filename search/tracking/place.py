@@ -1,0 +1,97 @@
+"""Where runs are recorded, and MLflow's client for that place: the one module that imports MLflow to record."""
+
+import functools
+import logging
+import os
+import shlex
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SWITCH = "CHIRONOMY_TRACKING"
+FOLDER, DATABASE, ARTIFACTS = "chironomy-runs", "mlflow.db", "artifacts"
+EXPERIMENT = "chironomy"
+_OFF = ("off", "0", "no", "false")
+_ALWAYS = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+_UNLESS_SET = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds; MLflow's own 120, seven times over, would hold a run up for minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",  # the project in the working directory is not what a model needs
+}
+
+
+@dataclass(frozen=True)
+class RunsPlace:
+    """A place for runs.
+
+    Parameters
+    ----------
+    uri : str
+        As MLflow takes it.
+    folder : Path, optional
+        Where the database and the artifacts are, if the place is ours.
+    """
+
+    uri: str
+    folder: Path | None = None
+
+    @property
+    def view(self) -> str:
+        """The command that shows the runs, to be pasted; an address not ours, perhaps with a password, is left out."""
+        where = '"$MLFLOW_TRACKING_URI"' if self.folder is None else shlex.quote(self.uri)
+        return f"MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri {where}"
+
+
+def is_on() -> bool:
+    """Return whether runs are recorded at all."""
+    return os.environ.get(SWITCH, "on").strip().lower() not in _OFF
+
+
+def runs_place(beside: Path) -> RunsPlace:
+    """Return where to record a run that makes `beside`, a model's folder as a rule."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if given:
+        return RunsPlace(given)
+    folder = Path(os.path.realpath(beside)).parent / FOLDER
+    return RunsPlace(f"sqlite:///{(folder / DATABASE).as_posix()}", folder)
+
+
+def prepare() -> None:
+    """Set MLflow up, before it is imported, to be silent and to give up soon."""
+    os.environ.update(_ALWAYS)
+    for name, value in _UNLESS_SET.items():
+        os.environ.setdefault(name, value)
+    if "mlflow" not in sys.modules:  # else it is somebody's who wants to hear it
+        for name in ("mlflow", "alembic", "urllib3"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+        warnings.filterwarnings("ignore", module=r"(mlflow|alembic|urllib3|pydantic|sqlalchemy)\b")
+
+
+@functools.lru_cache
+def connect(place: RunsPlace) -> tuple[Any, str]:
+    """Return MLflow's client for a place and the id of the experiment there, made if there is none.
+
+    `prepare` comes before it.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    location = None
+    if place.folder is not None:
+        place.folder.mkdir(exist_ok=True)
+        location = (place.folder / ARTIFACTS).as_uri()
+    client = MlflowClient(place.uri, registry_uri=place.uri)
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client, client.create_experiment(name, artifact_location=location)
+        except MlflowException:  # another process was faster
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return client, found.experiment_id
