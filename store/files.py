@@ -91,6 +91,19 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def keep_original(path: Path) -> None:
+    """Keep a copy of a file that is to be changed, as ``NAME.bak`` beside it, unless there is one already.
+
+    Raises
+    ------
+    InputError
+        If the copy cannot be written.
+    """
+    copy = path.with_name(f"{path.name}.bak")
+    if not copy.exists():
+        write_atomically(copy, path.read_bytes())
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

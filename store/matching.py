@@ -19,6 +19,7 @@ from store.annotations import (
     AnnotationFile,
     Interval,
     gesture_of,
+    is_confidence,
     is_predicted,
     read,
     time_origin,
@@ -92,9 +93,9 @@ def match(file: AnnotationFile, vocabulary: Vocabulary, recording: str | None = 
         name = _name_of(interval, names)
         if name is not None:
             counted[name].append((interval.begin, interval.end))
-        elif not is_predicted(interval.tier):
+        elif not _is_ours(interval.tier):
             unmatched.append(interval)
-    tiers = [tier for tier in file.tiers if not is_predicted(tier) and canonical(tier) != ANNOTATED_TIER]
+    tiers = [tier for tier in file.tiers if not _is_ours(tier) and canonical(tier) != ANNOTATED_TIER]
     used = {interval.tier for interval in file.intervals}
     ignored = Counter({tier: 0 for tier in tiers if tier not in used and canonical(tier) not in names})
     ignored.update(interval.tier for interval in unmatched)
@@ -217,6 +218,10 @@ def _truth(file: AnnotationFile, annotated: list[Stretch]) -> Iterable[Interval]
                     yield clipped
         elif canonical(interval.tier) != ANNOTATED_TIER:
             yield interval
+
+
+def _is_ours(tier: str) -> bool:
+    return is_predicted(tier) or is_confidence(tier)
 
 
 def _name_of(interval: Interval, names: dict[str, str]) -> str | None:

@@ -16,6 +16,7 @@ from store.annotations import (
     write,
 )
 from store.errors import InputError
+from store.files import keep_original
 from store.matching import Stretch, annotated_stretches
 
 ELAN_ENDING = ".eaf"
@@ -60,7 +61,8 @@ def write_predicted(
 
     Inside the base's annotated stretches nothing is predicted, since it would count as truth there, and
     earlier predictions stay, since they have been reviewed. Elsewhere earlier predictions are replaced.
-    Nothing else in the base changes. Text is in seconds of the video, an ELAN file keeps its time origin.
+    Nothing else in the base changes; where it is written over, a copy of the first original stays as
+    ``NAME.bak``. Text is in seconds of the video, an ELAN file keeps its time origin.
 
     Parameters
     ----------
@@ -101,6 +103,8 @@ def write_predicted(
         document.replace_predicted(predicted, annotator, tiers=tiers)
         document.save(out)
     else:
+        if out.is_file() and out.stat().st_size > 0:
+            keep_original(out)
         write(out, [*_human(kept), *predicted])
     return predicted
 

@@ -187,7 +187,8 @@ def test_labelling_leaves_everything_in_place(elan_sample, schemas, tmp_path):
     labelled = etree.parse(str(out))
     for version, schema in schemas.items():
         assert schema.validate(labelled) or not schema.validate(original), (version, schema.error_log)
-    tiers = labelled.xpath("//TIER[contains(@TIER_ID, '[chironomy]')]")
+    sure = labelled.xpath("//TIER[contains(@TIER_ID, '[chironomy] confidence')]")
+    tiers = [each for each in labelled.xpath("//TIER[contains(@TIER_ID, '[chironomy]')]") if each not in sure]
     assert [each.get("TIER_ID") for each in tiers] == (
         ["Freeze [chironomy]", "Nodding [chironomy]", "Vibrato [chironomy]"]
     )
@@ -207,7 +208,9 @@ def test_labelling_leaves_everything_in_place(elan_sample, schemas, tmp_path):
 
     # Take our additions out again, with lxml alone: the original is what remains.
     ours = {ref for each in tiers for ref in each.xpath(".//@TIME_SLOT_REF1 | .//@TIME_SLOT_REF2")}
-    added = [*tiers, *labelled.xpath("//LINGUISTIC_TYPE[@LINGUISTIC_TYPE_ID='chironomy']")]
+    added = [*tiers, *sure, *labelled.xpath("//*[starts-with(@LINGUISTIC_TYPE_ID, 'chironomy')]")]
+    added += labelled.xpath("//CONTROLLED_VOCABULARY[@CV_ID='chironomy']")
+    added += labelled.xpath("//LANGUAGE") if not original.xpath("//LANGUAGE") else []
     added += labelled.xpath("//MEDIA_DESCRIPTOR[contains(@MEDIA_URL, 'performance.mp4')]")
     added += [each for each in labelled.iter("TIME_SLOT") if each.get("TIME_SLOT_ID") in ours]
     for element in added:
@@ -222,7 +225,7 @@ def test_labelling_leaves_everything_in_place(elan_sample, schemas, tmp_path):
 
 
 def test_layout_survives_labelling_and_removal(elan_sample, tmp_path):
-    """What is added and removed again leaves not even white space, but for the type and the account."""
+    """What is added and removed again leaves not even white space, but for a language and the account."""
     path, out = elan_sample, tmp_path / elan_sample.name
     document = EafDocument.open(path)
     document.replace_predicted([*PREDICTIONS, Interval(1e6, 1e6 + 1, "Freeze [chironomy]")], "chironomy")
@@ -232,9 +235,10 @@ def test_layout_survives_labelling_and_removal(elan_sample, tmp_path):
     document.replace_predicted([], "chironomy")
     document.save(out)
     root = etree.fromstring(out.read_bytes())
-    kind = root.xpath("//LINGUISTIC_TYPE[@LINGUISTIC_TYPE_ID='chironomy']")[0]
-    kind.getparent().remove(kind)
     before = etree.fromstring(path.read_bytes())
+    if before.find("LANGUAGE") is None:
+        for each in root.findall("LANGUAGE"):
+            root.remove(each)
     for each in (root, before):
         each.xpath("//PROPERTY[@NAME='lastUsedAnnotationId']")[0].text = ""
     assert etree.tostring(root, method="c14n") == etree.tostring(before, method="c14n")
@@ -300,8 +304,9 @@ def test_names_that_clash(tmp_path, schema):
     document.save(path)
     root = etree.parse(str(path))
     assert schema.validate(root), schema.error_log
-    assert set(root.xpath("//TIER[@ANNOTATOR]/@LINGUISTIC_TYPE_REF")) == {"chironomy 2"}
-    assert root.xpath("string(//PROPERTY[@NAME='lastUsedAnnotationId'])") == "4"
+    types = root.xpath("//TIER[@ANNOTATOR]/@LINGUISTIC_TYPE_REF")
+    assert set(types) == {"chironomy 2", "chironomy confidence"}
+    assert root.xpath("string(//PROPERTY[@NAME='lastUsedAnnotationId'])") == "7"
 
 
 def test_new_document(tmp_path, schema):

@@ -1,6 +1,7 @@
 """Predictions into annotation files: beside what people annotated, never over it."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -12,7 +13,9 @@ from lxml import etree
 from store import annotations
 from store.annotations import AnnotationFile, Interval, Media, media_for, predicted_tier, read, write
 from store.errors import InputError
+from store.matching import match
 from store.predicted import base_for, write_predicted
+from store.vocabulary import Vocabulary
 
 GESTURES = ("nod", "freeze")
 
@@ -235,3 +238,75 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write(link, [Interval(3, 4, "nod")])
     assert link.is_symlink()
     assert [each.begin for each in read(real).intervals] == [3]
+
+
+@pytest.mark.parametrize("ending", [".eaf", ".csv", ".txt"])
+def test_the_first_original_is_kept(tmp_path: Path, ending: str) -> None:
+    out, copy = tmp_path / f"video{ending}", tmp_path / f"video{ending}.bak"
+    label(None, out, [predicted(1, 2)])
+    assert not copy.exists()
+    write(out, [Interval(1, 2, "nod", "by hand")])
+    original = out.read_bytes()
+    label(out, out, [predicted(3, 4)])
+    assert copy.read_bytes() == original
+    label(out, out, [predicted(5, 6)])
+    assert copy.read_bytes() == original != out.read_bytes()
+    assert annotations.find([tmp_path]).keys() == {"video"}
+
+
+def test_confidence_stands_beside_and_counts_for_nothing(tmp_path: Path, schema) -> None:
+    """A tier of it depends on each predicted tier; text and back keep it, and matching does not see it."""
+    out = tmp_path / "video.eaf"
+    write(out, [Interval(10, 20, "annotated"), Interval(12, 13, "nod")])
+    new = [predicted(1, 2, confidence=0.874), predicted(3, 4, confidence=0.5), predicted(5, 6, "freeze", 1.0)]
+    label(out, out, new)
+    tree = etree.parse(str(out))
+    schema.assertValid(tree)
+    (tier,) = tree.xpath("//TIER[@TIER_ID='nod [chironomy] confidence']")
+    assert dict(tier.attrib) == {
+        "ANNOTATOR": "chironomy, model m",
+        "LINGUISTIC_TYPE_REF": "chironomy confidence",
+        "PARENT_REF": "nod [chironomy]",
+        "TIER_ID": "nod [chironomy] confidence",
+    }
+    parents = tree.xpath("//TIER[@TIER_ID='nod [chironomy]']//@ANNOTATION_ID")
+    assert tier.xpath(".//@ANNOTATION_REF") == parents
+    assert tier.xpath(".//ANNOTATION_VALUE/text()") == ["0.87", "0.50"]
+    assert tree.xpath("//LINGUISTIC_TYPE[@LINGUISTIC_TYPE_ID='chironomy confidence']/@CONSTRAINTS") == (
+        ["Symbolic_Association"]
+    )
+    assert tree.xpath("//CONTROLLED_VOCABULARY[@CV_ID='chironomy']//CVE_VALUE/text()") == list(GESTURES)
+    assert tree.xpath("//TIER[@TIER_ID='freeze [chironomy]']//@CVE_REF") == ["cveid1"]
+    file = read(out)
+    assert {each.confidence for each in file.intervals if each.tier == "nod [chironomy]"} == {0.87, 0.5}
+    assert not any(annotations.is_confidence(name) for name in file.tiers)
+    vocabulary = Vocabulary("v", GESTURES)
+    assert match(file, vocabulary).ignored == match(file, vocabulary).near_misses == {}
+    annotations.convert(out, tmp_path / "video.csv")
+    assert read(tmp_path / "video.csv").intervals == file.intervals
+    # As ELAN exports all tiers, those of confidences among them:
+    rows = [*file.intervals, Interval(1, 2, "nod [chironomy] confidence", "0.87")]
+    write(tmp_path / "export.txt", [replace(each, confidence=None) for each in rows])
+    export = read(tmp_path / "export.txt")
+    assert [each.confidence for each in export.intervals if each.begin == 1] == [0.87]
+    label(out, out, [predicted(7, 8, confidence=None)])
+    again = etree.parse(str(out))
+    assert not again.xpath("//*[contains(@TIER_ID, 'confidence')] | //*[contains(@LINGUISTIC_TYPE_ID, 'confidence')]")
+    assert len(again.xpath("//CONTROLLED_VOCABULARY")) == 1
+
+
+def test_what_is_replaced_takes_its_type_and_vocabulary_along_unless_they_are_used(tmp_path: Path, schema) -> None:
+    out = tmp_path / "video.eaf"
+    label(None, out, [predicted(1, 2)])
+    text = out.read_text().replace("nod [chironomy]", "my own", 1)  # a tier renamed in ELAN is the user's
+    out.write_text(text.replace('PARENT_REF="nod [chironomy]"', 'PARENT_REF="my own"'))
+    new = (out, out, tmp_path / "video.mp4", [predicted(3, 4)], ("nod", "tap"), "chironomy, model m")
+    with pytest.raises(InputError, match=r"there is a tier 'nod \[chironomy\] confidence' already; rename it"):
+        write_predicted(*new)
+    out.write_text(out.read_text().replace("nod [chironomy] confidence", "my own confidence"))
+    write_predicted(*new)
+    tree = etree.parse(str(out))
+    schema.assertValid(tree)
+    assert tree.xpath("//TIER[@TIER_ID='my own']/@LINGUISTIC_TYPE_REF") == ["chironomy"]
+    assert tree.xpath("//TIER[@TIER_ID='nod [chironomy]']/@LINGUISTIC_TYPE_REF") == ["chironomy 2"]
+    assert tree.xpath("//CONTROLLED_VOCABULARY/@CV_ID") == ["chironomy", "chironomy 2"]

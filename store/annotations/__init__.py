@@ -1,13 +1,22 @@
 """Annotations: ELAN files and text, read and written by their ending."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from store.annotations.elan import EafDocument
 from store.annotations.media import media_for, time_origin
 from store.annotations.model import AnnotationFile, Interval, Media
 from store.annotations.text import comma_separated, read_text, tab_delimited
-from store.annotations.tiers import ANNOTATED_TIER, PREDICTED_SUFFIX, gesture_of, is_predicted, predicted_tier
+from store.annotations.tiers import (
+    ANNOTATED_TIER,
+    PREDICTED_SUFFIX,
+    gesture_of,
+    is_confidence,
+    is_predicted,
+    predicted_tier,
+    take_confidence,
+)
 from store.errors import InputError
 from store.files import write_atomically
 
@@ -22,6 +31,7 @@ __all__ = [
     "convert",
     "find",
     "gesture_of",
+    "is_confidence",
     "is_predicted",
     "media_for",
     "predicted_tier",
@@ -44,7 +54,9 @@ def read(path: Path) -> AnnotationFile:
     """
     if check_ending(path) == ".eaf":
         return EafDocument.open(path).annotations()
-    return read_text(path)
+    file = read_text(path)
+    tiers, intervals = take_confidence(file.tiers, file.intervals)
+    return replace(file, tiers=tiers, intervals=intervals)
 
 
 def write(path: Path, intervals: Sequence[Interval], *, media: Iterable[Media] = (), tiers: Iterable[str] = ()) -> None:
@@ -55,7 +67,7 @@ def write(path: Path, intervals: Sequence[Interval], *, media: Iterable[Media] =
     path : Path
         Where to; an existing file is replaced, whole or not at all.
     intervals : sequence of Interval
-        In seconds; written to the millisecond. Only .csv keeps the confidence.
+        In seconds; written to the millisecond. Only .eaf and .csv keep the confidence.
     media : iterable of Media
         Media to link; only .eaf can.
     tiers : iterable of str

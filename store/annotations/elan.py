@@ -5,23 +5,25 @@ built anew from what was understood of it: its own XML tree is changed, and only
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
-from store.annotations import elan_tree
+from store.annotations import elan_tree, elan_types
+from store.annotations.elan_confidence import confidence_element, set_confidences
+from store.annotations.elan_edit import ANNOTATION_REFS, Editor
+from store.annotations.elan_intervals import milliseconds, set_intervals
 from store.annotations.elan_times import read_intervals
 from store.annotations.media import file_names, media_for
 from store.annotations.model import AnnotationFile, Interval, Media
-from store.annotations.tiers import PREDICTED_SUFFIX, is_predicted
+from store.annotations.tiers import PREDICTED_SUFFIX, confidence_tier, gesture_of, is_predicted, take_confidence
 from store.errors import InputError
-from store.files import write_atomically
+from store.files import keep_original, write_atomically
 
 _LAST_TIME = 2**32 - 1  # TIME_VALUE is an xsd:unsignedInt
-_SLOT_REFS = ("TIME_SLOT_REF1", "TIME_SLOT_REF2")
-_ANNOTATION_REFS = ("ANNOTATION_REF", "PREVIOUS_ANNOTATION", "REF1", "REF2", "REFS")
+_TYPE_NAME = "chironomy"  # of the predicted tiers' linguistic type and vocabulary
 
 
 class EafDocument:
@@ -34,8 +36,8 @@ class EafDocument:
         self.path = path
         self._root = root
         self._content = content  # the bytes on disk, until something is changed
+        self._opened = content is not None
         self._header = root.find("HEADER")
-        self._time_order = root.find("TIME_ORDER")
 
     @classmethod
     def open(cls, path: Path) -> "EafDocument":
@@ -60,8 +62,9 @@ class EafDocument:
     def annotations(self) -> AnnotationFile:
         """Return tiers, annotations and linked media.
 
-        Times are those of the file, `Media.time_origin` not applied. Annotations without a time of their own
-        get it as ELAN shows them (see `store.annotations.elan_times`).
+        A prediction has the confidence that stands on the tier ``GESTURE [chironomy] confidence``, which is
+        no tier of the result itself. Times are those of the file, `Media.time_origin` not applied. Annotations
+        without a time of their own get it as ELAN shows them (see `store.annotations.elan_times`).
 
         Raises
         ------
@@ -71,9 +74,10 @@ class EafDocument:
         units = self._header.get("TIME_UNITS", "milliseconds")
         if units != "milliseconds":
             raise InputError(f"{self.path}: counts time in {units}, not milliseconds; save it again with ELAN")
-        tiers = dict.fromkeys(tier.get("TIER_ID", "") for tier in self._root.iterfind("TIER"))
+        names = dict.fromkeys(tier.get("TIER_ID", "") for tier in self._root.iterfind("TIER"))
+        tiers, intervals = take_confidence(list(names), read_intervals(self._root, self.path))
         media = tuple(self._media(element) for element in self._header.iterfind("MEDIA_DESCRIPTOR"))
-        return AnnotationFile(self.path, tuple(tiers), tuple(read_intervals(self._root, self.path)), media)
+        return AnnotationFile(self.path, tiers, intervals, media)
 
     def link_media(self, media: Media) -> None:
         """Link a media file, unless one of that name is linked already."""
@@ -119,7 +123,7 @@ class EafDocument:
             If there is a tier of that name already, or annotations of one tier overlap, which ELAN cannot
             hold. The document is then unchanged.
         """
-        self._add(intervals, tiers, "default-lt", annotator=None)
+        self._add(intervals, tiers, lambda: elan_types.time_type(self._root, "default-lt"), {})
 
     def replace_predicted(self, intervals: Iterable[Interval], annotator: str, *, tiers: Iterable[str] = ()) -> None:
         """Replace all tiers whose names end in `` [chironomy]`` by the tiers of `intervals`.
@@ -144,17 +148,71 @@ class EafDocument:
         for name in (*tiers, *(interval.tier for interval in intervals)):
             if not is_predicted(name):
                 raise ValueError(f"the name of a predicted tier ends in {PREDICTED_SUFFIX!r}, not so {name!r}")
-        self._remove([tier for tier in self._root.iterfind("TIER") if is_predicted(tier.get("TIER_ID", ""))])
-        self._add(intervals, tiers, "chironomy", annotator=elan_tree.xml_text(annotator))
+        ours = [tier for tier in self._root.iterfind("TIER") if is_predicted(tier.get("TIER_ID", ""))]
+        ours += [own for tier in ours if (own := confidence_element(self._root, tier)) is not None]
+        self._refuse_dependents(ours)
+        types = {tier.get("LINGUISTIC_TYPE_REF") for tier in ours}
+        if ours:
+            Editor(self._root).remove(ours)
+            elan_types.drop_unused(self._root, types, _TYPE_NAME)
+            self._content = None
+        names = dict.fromkeys((*tiers, *(interval.tier for interval in intervals)))
+        gestures = [gesture for name in names if (gesture := gesture_of(elan_tree.xml_text(name)))]
+
+        def predicted_type() -> str:
+            vocabulary = elan_types.vocabulary(self._root, _TYPE_NAME, gestures)
+            return elan_types.time_type(self._root, _TYPE_NAME, vocabulary)
+
+        self._add(intervals, tiers, predicted_type, {"ANNOTATOR": elan_tree.xml_text(annotator)})
+
+    def set_intervals(self, tier: str, intervals: Iterable[Interval]) -> None:
+        """Make a tier hold exactly these intervals, and change nothing but what differs.
+
+        An annotation that stays, is moved or relabelled keeps its id, its other attributes and what depends
+        on it; which one becomes which is told by time and value, else by overlap. The confidence of predicted
+        ones goes with them.
+
+        Parameters
+        ----------
+        tier : str
+            Its name; if there is no such tier it is added.
+        intervals : iterable of Interval
+            All that it shall hold, in seconds of the file, of that tier.
+
+        Raises
+        ------
+        InputError
+            If ELAN could not hold them (they overlap, or lie outside those of the tier's parent), or
+            something else in the file depends on an annotation to be removed or has times inside of one to
+            be moved. The document is then unchanged.
+        """
+        wanted = sorted(intervals, key=_by_time)
+        if any(interval.tier != tier for interval in wanted):
+            raise ValueError(f"all intervals must be of the tier {tier!r}")
+        file = self.annotations()
+        if tier not in file.tiers:
+            self.add_tiers(wanted, tiers=[tier])
+            return
+        present = sorted((interval for interval in file.intervals if interval.tier == tier), key=_by_time)
+        if wanted == present:
+            return
+        self._check_times(tier, wanted)
+        element = next(each for each in self._root.iterfind("TIER") if each.get("TIER_ID") == tier)
+        set_intervals(self._root, self.path, element, wanted)
+        self._content = None
 
     def save(self, path: Path) -> None:
         """Write the document, whole or not at all; byte for byte the file it was if nothing was changed.
+
+        Where the file that was opened is changed for the first time, a copy of it stays as ``NAME.eaf.bak``.
 
         Raises
         ------
         InputError
             If it cannot be written there.
         """
+        if self._content is None and self._opened and path.is_file() and path.samefile(self.path):
+            keep_original(path)
         write_atomically(path, elan_tree.serialise(self._root) if self._content is None else self._content)
 
     def _media(self, element: Any) -> Media:
@@ -167,36 +225,47 @@ class EafDocument:
         relative = element.get("RELATIVE_MEDIA_URL")
         return Media(element.get("MEDIA_URL", ""), relative, element.get("MIME_TYPE", ""), int(origin) / 1000)
 
-    def _add(self, intervals: Iterable[Interval], tiers: Iterable[str], type_name: str, annotator: str | None) -> None:
+    def _add(
+        self,
+        intervals: Iterable[Interval],
+        tiers: Iterable[str],
+        linguistic_type: Callable[[], str],
+        attributes: dict[str, str],
+    ) -> None:
+        """Add tiers with annotations; `linguistic_type` makes their type, and is asked once nothing can fail."""
         by_tier: dict[str, list[Interval]] = {elan_tree.xml_text(name): [] for name in tiers}
         for interval in intervals:
             by_tier.setdefault(elan_tree.xml_text(interval.tier), []).append(interval)
-        taken = set(self.annotations().tiers)  # refuses what could not be read again
+        self.annotations()  # refuses what could not be read again
+        taken = {tier.get("TIER_ID") for tier in self._root.iterfind("TIER")}
         for name, members in by_tier.items():
-            if name in taken:
-                raise InputError(f"{self.path}: there is a tier {name!r} already; rename it in ELAN")
-            members.sort(key=lambda interval: (interval.begin, interval.end))
+            for needed in (name, confidence_tier(name)) if is_predicted(name) else (name,):
+                if needed in taken:
+                    raise InputError(f"{self.path}: there is a tier {needed!r} already; rename it in ELAN")
+            members.sort(key=_by_time)
             self._check_times(name, members)
         if not by_tier:
             return
-        type_name = elan_tree.linguistic_type(self._root, type_name)
-        numbers = {"a": self._last_annotation(), "ts": elan_tree.highest_number(self._root, "ts")}
-        slots: list[Any] = []
+        type_name = linguistic_type()
+        entries = elan_types.entries(self._root, type_name)
+        editor = Editor(self._root)
         for name, members in by_tier.items():
-            tier = etree.Element("TIER", LINGUISTIC_TYPE_REF=type_name, TIER_ID=name)
-            if annotator is not None:
-                tier.set("ANNOTATOR", annotator)
+            tier = etree.Element("TIER", {**attributes, "LINGUISTIC_TYPE_REF": type_name, "TIER_ID": name})
+            added = []
             for interval in members:
-                slots += _append_annotation(tier, interval, numbers)
+                value = elan_tree.xml_text(interval.value)
+                annotation = editor.aligned(milliseconds(interval), value, entries.get(value))
+                etree.SubElement(tier, "ANNOTATION").append(annotation)
+                added.append((annotation, interval.confidence))
             elan_tree.insert_in_order(self._root, tier)
-        self._add_slots(slots)
-        self._set_last_annotation(numbers["a"])
+            set_confidences(self._root, editor, tier, added)
+        editor.finish()
         self._content = None
 
     def _check_times(self, tier: str, intervals: list[Interval]) -> None:
         last_end = 0
         for interval in intervals:
-            begin, end = _milliseconds(interval)
+            begin, end = milliseconds(interval)
             if not 0 <= begin <= end <= _LAST_TIME:
                 raise InputError(
                     f"{self.path}: tier {tier!r} has an annotation from {interval.begin} to {interval.end} "
@@ -209,74 +278,21 @@ class EafDocument:
                 )
             last_end = end
 
-    def _add_slots(self, slots: list[Any]) -> None:
-        """Insert time slots where their time belongs, since ELAN expects those with a time in order."""
-        existing = iter(self._time_order.findall("TIME_SLOT"))
-        following = next(existing, None)
-        for slot in sorted(slots, key=_slot_time):
-            while following is not None and _slot_time(following) <= _slot_time(slot):
-                following = next(existing, None)
-            elan_tree.insert(self._time_order, slot, following, depth=2)
-
-    def _remove(self, tiers: list[Any]) -> None:
-        """Remove tiers and the time slots that only they use, unless something else depends on them."""
-        if not tiers:
-            return
+    def _refuse_dependents(self, tiers: list[Any]) -> None:
+        """Refuse to remove tiers if something else depends on them."""
         names = {tier.get("TIER_ID") for tier in tiers}
         ids = {element.get("ANNOTATION_ID") for tier in tiers for element in tier.iterfind("ANNOTATION/*")}
         ours = {element for tier in tiers for element in tier.iter()}
-        others = [element for element in self._root.iter("*") if element not in ours]
-        for element in others:
-            targets = {target for name in _ANNOTATION_REFS for target in element.get(name, "").split()}
+        for element in self._root.iter("*") if tiers else ():
+            if element in ours:
+                continue
+            targets = {target for name in ANNOTATION_REFS for target in element.get(name, "").split()}
             if element.get("PARENT_REF") in names or targets & ids:
                 raise InputError(
                     f"{self.path}, line {element.sourceline}: something depends on a tier that ends in "
                     f"{PREDICTED_SUFFIX!r}, which is to be replaced; rename that tier in ELAN to keep both"
                 )
-        own_slots = {element.get(name) for element in ours for name in _SLOT_REFS}
-        own_slots -= {element.get(name) for element in others for name in _SLOT_REFS}
-        for slot in self._time_order.findall("TIME_SLOT"):
-            if slot.get("TIME_SLOT_ID") in own_slots:
-                elan_tree.remove(slot)
-        for tier in tiers:
-            elan_tree.remove(tier)
-        self._content = None
-
-    def _last_annotation(self) -> int:
-        """Return the highest number that an annotation id has or, by ELAN's own account, has had."""
-        account = self._header.find("PROPERTY[@NAME='lastUsedAnnotationId']")
-        text = "" if account is None else (account.text or "").strip()
-        number = int(text) if re.fullmatch("[0-9]{1,12}", text) else 0
-        return max(number, elan_tree.highest_number(self._root, "a"))
-
-    def _set_last_annotation(self, number: int) -> None:
-        account = self._header.find("PROPERTY[@NAME='lastUsedAnnotationId']")
-        if account is None:
-            account = etree.Element("PROPERTY", NAME="lastUsedAnnotationId")
-            elan_tree.insert(self._header, account, None, depth=2)
-        account.text = str(number)
 
 
-def _append_annotation(tier: Any, interval: Interval, numbers: dict[str, int]) -> list[Any]:
-    """Append an annotation to a tier; return its two time slots, for the time order."""
-    slots = []
-    for time in _milliseconds(interval):
-        numbers["ts"] += 1
-        slots.append(etree.Element("TIME_SLOT", TIME_SLOT_ID=f"ts{numbers['ts']}", TIME_VALUE=str(time)))
-    numbers["a"] += 1
-    annotation: Any = etree.SubElement(etree.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION")
-    annotation.set("ANNOTATION_ID", f"a{numbers['a']}")
-    for name, slot in zip(_SLOT_REFS, slots, strict=True):
-        annotation.set(name, slot.get("TIME_SLOT_ID"))
-    value: Any = etree.SubElement(annotation, "ANNOTATION_VALUE")
-    value.text = elan_tree.xml_text(interval.value)
-    return slots
-
-
-def _milliseconds(interval: Interval) -> tuple[int, int]:
-    return round(interval.begin * 1000), round(interval.end * 1000)
-
-
-def _slot_time(slot: Any) -> int:
-    """Return a slot's milliseconds; less than any for one without, which stays behind the slot before it."""
-    return int(slot.get("TIME_VALUE", -1))
+def _by_time(interval: Interval) -> tuple[float, float]:
+    return interval.begin, interval.end

@@ -33,20 +33,29 @@ def read_intervals(root: Any, path: Path) -> list[Interval]:
     InputError
         If an annotation has no time, ends before it starts, or refers to what is not there.
     """
-    tiers = root.findall("TIER")
-    slots = _slots(root, path)
-    for tier in _parents_first(tiers, path):
-        _align(_slot_sequence(tier, slots, path), slots)
-    spans = _alignable_spans(tiers, slots, path)
-    _add_references(tiers, spans, path)
+    spans = annotation_spans(root, path)
     intervals = []
-    for tier in tiers:
+    for tier in root.iterfind("TIER"):
         name = tier.get("TIER_ID", "")
         annotations = [(spans[element.get("ANNOTATION_ID")], element) for element in tier.iterfind("ANNOTATION/*")]
         for (begin, end), element in sorted(annotations, key=lambda annotation: annotation[0]):
             value = element.findtext("ANNOTATION_VALUE") or ""
             intervals.append(Interval(begin / 1000, end / 1000, name, value))
     return intervals
+
+
+def annotation_spans(root: Any, path: Path) -> dict[str, tuple[int, int]]:
+    """Return begin and end of every annotation in milliseconds, by its id.
+
+    Parameters and errors are those of `read_intervals`.
+    """
+    tiers = root.findall("TIER")
+    slots = _slots(root, path)
+    for tier in _parents_first(tiers, path):
+        _align(_slot_sequence(tier, slots, path), slots)
+    spans = _alignable_spans(tiers, slots, path)
+    _add_references(tiers, spans, path)
+    return spans
 
 
 def _slots(root: Any, path: Path) -> dict[str, int | None]:

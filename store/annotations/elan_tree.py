@@ -148,26 +148,3 @@ def highest_number(root: Any, prefix: str) -> int:
     pattern = re.compile(re.escape(prefix) + "([0-9]{1,12})")
     matches = (pattern.fullmatch(value) for element in root.iter("*") for value in element.attrib.values())
     return max((int(match[1]) for match in matches if match), default=0)
-
-
-def linguistic_type(root: Any, name: str) -> str:
-    """Return a type of that name for tiers with time and without parent; add it if there is none.
-
-    Where a different kind of type has the name, a number is put behind it.
-    """
-    types = {element.get("LINGUISTIC_TYPE_ID"): element for element in root.iterfind("LINGUISTIC_TYPE")}
-    candidate, number = name, 1
-    while candidate in types and not _is_plain(types[candidate]):
-        number += 1
-        candidate = f"{name} {number}"
-    if candidate not in types:
-        element = etree.Element(
-            "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID=candidate, TIME_ALIGNABLE="true"
-        )
-        insert_in_order(root, element)
-    return candidate
-
-
-def _is_plain(element: Any) -> bool:
-    dependent = element.get("CONSTRAINTS") or element.get("CONTROLLED_VOCABULARY_REF")
-    return not dependent and element.get("TIME_ALIGNABLE") in ("true", "1")

@@ -99,7 +99,8 @@ def comma_separated(intervals: Iterable[Interval]) -> bytes:
 def _rows(path: Path) -> list[_Row]:
     """Return the lines that hold something, split into cells."""
     text = _decode(path)
-    lines = (line for line in text.splitlines() if line.strip() and not line.startswith(_COMMENTS))
+    # Not str.splitlines: a form feed or a line separator may stand in a tier's name.
+    lines = (line for line in re.split(r"\r\n|[\r\n]", text) if line.strip() and not line.startswith(_COMMENTS))
     start = next(lines, "")
     delimiter = next((sign for sign in "\t,;" if sign in start), "\t")
     # A tab-delimited value may begin with a quotation mark: ELAN quotes only where it separates by commas.

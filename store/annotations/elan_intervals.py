@@ -1,0 +1,227 @@
+"""A tier of an ELAN document is made to hold given intervals, and only what differs is changed.
+
+What an annotation has beside its times and its value (its id, a language, other attributes, what depends on
+it) stays with it. Where times change, the tier's open time slots are given the times at which ELAN shows
+them, so that no other annotation moves.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lxml import etree
+
+from store.annotations import elan_tree, elan_types
+from store.annotations.elan_confidence import confidence_element, confidences, set_confidences
+from store.annotations.elan_edit import ANNOTATION_REFS, Editor, Span, set_value
+from store.annotations.elan_times import annotation_spans
+from store.annotations.model import Interval
+from store.errors import InputError
+
+_EDITABLE = (None, "Included_In")  # constraints under which an annotation may be put anywhere, or in its parent
+
+
+class _Annotation(NamedTuple):
+    span: Span
+    value: str
+    element: Any
+
+
+class _Wanted(NamedTuple):
+    span: Span
+    value: str
+    confidence: float | None
+
+
+_Pair = tuple[_Annotation, _Wanted]
+
+
+def set_intervals(root: Any, path: Path, tier: Any, intervals: Iterable[Interval]) -> None:
+    """Make a tier hold these intervals, as `EafDocument.set_intervals` describes it.
+
+    Parameters
+    ----------
+    root, path
+        The document, and its file for messages.
+    tier : lxml element
+        The tier.
+    intervals : iterable of Interval
+        Such as ELAN can hold on one tier, sorted.
+    """
+    spans = annotation_spans(root, path)
+    there = [
+        _Annotation(spans[element.get("ANNOTATION_ID")], element.findtext("ANNOTATION_VALUE") or "", element)
+        for element in tier.iterfind("ANNOTATION/*")
+    ]
+    wanted = [_Wanted(milliseconds(each), elan_tree.xml_text(each.value), each.confidence) for each in intervals]
+    pairs, gone, new = _pair(there, wanted)
+    moved = [(old, each) for old, each in pairs if old.span != each.span]
+    dependents = _Dependents(root, path, tier, spans)
+    dependents.check(gone, [old for old, _ in moved], [*(each for _, each in moved), *new])
+    editor = Editor(root)
+    if moved or gone or new:
+        for old in there:
+            editor.pin(old.element, old.span)
+    sure = confidences(root, tier)
+    for old in gone:
+        own = (sure.get(old.element.get("ANNOTATION_ID")), old.element)
+        editor.remove([element.getparent() for element in own if element is not None])
+    entries = elan_types.entries(root, tier.get("LINGUISTIC_TYPE_REF"))
+    for old, each in pairs:
+        if old.value != each.value:
+            set_value(old.element, each.value, entries.get(each.value))
+    for old, each in moved:
+        editor.move(old.element, each.span)
+    added = [(editor.aligned(each.span, each.value, entries.get(each.value)), each) for each in new]
+    final = [*((old.element, each) for old, each in pairs), *added]
+    span_of = {element: each.span for element, each in final}
+    _arrange(tier, span_of, [*(old.element for old, _ in moved), *(element for element, _ in added)])
+    set_confidences(root, editor, tier, [(element, each.confidence) for element, each in final])
+    editor.finish()
+
+
+def milliseconds(interval: Interval) -> Span:
+    """Return an interval's begin and end as a file holds them."""
+    return round(interval.begin * 1000), round(interval.end * 1000)
+
+
+def _pair(there: list[_Annotation], wanted: list[_Wanted]) -> tuple[list[_Pair], list[_Annotation], list[_Wanted]]:
+    """Tell which annotation becomes which; return these pairs, and what is left of either.
+
+    Those that agree in time and value come first, then in time alone, then those that overlap most (of one
+    value, then of any), then two of one value where no others are left.
+    """
+    pairs: list[_Pair] = []
+
+    def take(chosen: Iterable[_Pair]) -> None:
+        for old, new in list(chosen):
+            if old in there and new in wanted:
+                there.remove(old)
+                wanted.remove(new)
+                pairs.append((old, new))
+
+    there, wanted = list(there), list(wanted)
+    take(_equal(there, wanted, lambda each: (each.span, each.value)))
+    take(_equal(there, wanted, lambda each: each.span))
+    for same_value in (True, False):
+        take(
+            pair
+            for _, pair in sorted(_overlapping(there, wanted), key=lambda found: -found[0])
+            if pair[0].value == pair[1].value or not same_value
+        )
+    if len(there) == len(wanted) == 1 and there[0].value == wanted[0].value:
+        take([(there[0], wanted[0])])
+    return pairs, there, wanted
+
+
+def _equal(
+    there: list[_Annotation], wanted: list[_Wanted], key: Callable[[_Annotation | _Wanted], Hashable]
+) -> list[_Pair]:
+    by_key = defaultdict(list)
+    for old in reversed(there):
+        by_key[key(old)].append(old)
+    return [(by_key[key(new)].pop(), new) for new in wanted if by_key[key(new)]]
+
+
+def _overlapping(there: list[_Annotation], wanted: list[_Wanted]) -> Iterable[tuple[int, _Pair]]:
+    """Yield how many milliseconds two have in common, and which; those that only touch are none."""
+    starts = [each.span[0] for each in wanted]
+    for old in there:
+        # Intervals of one tier do not overlap each other: the first that may is the last to start before.
+        first = max(bisect_right(starts, old.span[0]) - 1, 0)
+        for new in wanted[first:]:
+            if new.span[0] >= old.span[1]:
+                break
+            common = min(old.span[1], new.span[1]) - max(old.span[0], new.span[0])
+            if common > 0:
+                yield common, (old, new)
+
+
+def _arrange(tier: Any, span_of: dict[Any, Span], loose: Iterable[Any]) -> None:
+    """Put new annotations where their time belongs, and moved ones too if they are not there already."""
+    for element in sorted(loose, key=lambda each: span_of[each]):
+        wrapper, span = element.getparent(), span_of[element]
+        if wrapper is None:
+            wrapper = etree.Element("ANNOTATION")
+            wrapper.append(element)
+        else:
+            before, after = (next(wrapper.itersiblings("ANNOTATION", preceding=way), None) for way in (True, False))
+            in_order = before is None or span_of[before[0]] <= span
+            if in_order and (after is None or span <= span_of[after[0]]):
+                continue
+            elan_tree.remove(wrapper)
+        standing = tier.iterfind("ANNOTATION/*")
+        following = next((each for each in standing if span_of[each] > span), None)
+        elan_tree.insert(tier, wrapper, None if following is None else following.getparent(), depth=2)
+
+
+class _Dependents:
+    """What stands in the way of an annotation's being moved or removed."""
+
+    def __init__(self, root: Any, path: Path, tier: Any, spans: dict[str, Span]):
+        self._root, self._path, self._tier, self._spans = root, path, tier, spans
+
+    def check(self, gone: Sequence[_Annotation], moved: Sequence[_Annotation], placed: Sequence[_Wanted]) -> None:
+        """Refuse changes by which something else in the document would lose its hold.
+
+        Raises
+        ------
+        InputError
+            If something depends on an annotation that is removed, something with times of its own on one that
+            is moved, or the tier holds no annotations but those that depend on others.
+        """
+        if not (gone or moved or placed):
+            return
+        name = self._tier.get("TIER_ID")
+        constraint = elan_types.constraint(self._root, self._tier)
+        if constraint not in _EDITABLE:
+            raise self._refused(f"tier {name!r} depends on another, and its times with it")
+        held = dict(self._symbolic()) if gone else {}
+        for old in gone:
+            by = held.get(old.element.get("ANNOTATION_ID"))
+            if by is not None:
+                raise self._refused(f"{by} depends on {_described(old, name)}, which is to be removed")
+        inside = list(self._aligned()) if gone or moved else []
+        for old in (*gone, *moved):
+            by = next((each for begin, end, each in inside if old.span[0] <= begin and end <= old.span[1]), None)
+            if by is not None:
+                raise self._refused(f"{by} stands inside {_described(old, name)}, which is to be changed")
+        if constraint is not None:
+            parents = self._of_tier(self._tier.get("PARENT_REF"))
+            for each in placed:
+                if not any(begin <= each.span[0] and each.span[1] <= end for begin, end in parents):
+                    where = f"which lies in no annotation of {self._tier.get('PARENT_REF')!r}"
+                    raise self._refused(f"tier {name!r} cannot hold {_seconds(each.span)}, {where}")
+
+    def _symbolic(self) -> Iterable[tuple[str, str]]:
+        own = confidence_element(self._root, self._tier)
+        for element in self._root.iter("REF_ANNOTATION", "CROSS_REF_LINK", "GROUP_REF_LINK"):
+            tier = next(element.iterancestors("TIER"), None)
+            if tier is None or tier is not own:
+                by = "a link" if tier is None else f"an annotation of tier {tier.get('TIER_ID')!r}"
+                for name in ANNOTATION_REFS:
+                    yield from ((annotation, by) for annotation in element.get(name, "").split())
+
+    def _aligned(self) -> Iterable[tuple[int, int, str]]:
+        for tier in self._root.iterfind("TIER"):
+            if tier.get("PARENT_REF") == self._tier.get("TIER_ID"):
+                for element in tier.iterfind("ANNOTATION/ALIGNABLE_ANNOTATION"):
+                    by = f"an annotation of tier {tier.get('TIER_ID')!r}"
+                    yield (*self._spans[element.get("ANNOTATION_ID")], by)
+
+    def _of_tier(self, name: str) -> list[Span]:
+        tiers = (tier for tier in self._root.iterfind("TIER") if tier.get("TIER_ID") == name)
+        return [self._spans[each.get("ANNOTATION_ID")] for tier in tiers for each in tier.iterfind("ANNOTATION/*")]
+
+    def _refused(self, what: str) -> InputError:
+        return InputError(f"{self._path}: {what}; change it in ELAN")
+
+
+def _described(old: _Annotation, tier: str) -> str:
+    return f"the annotation {old.value!r} of tier {tier!r} at {_seconds(old.span)}"
+
+
+def _seconds(span: Span) -> str:
+    return f"{span[0] / 1000:.3f} to {span[1] / 1000:.3f} s"
