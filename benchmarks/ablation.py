@@ -30,6 +30,7 @@ from search.data import load_data
 from search.evaluation import MODEL, PROBE
 from search.fitting import Workbench
 from search.folds import fit_fold
+from search.shelf import Shelf
 from search.splits import make_folds
 from store.features import FeatureStore
 from store.vocabulary import load_vocabulary
@@ -128,7 +129,7 @@ def measure(line: Line, split: str, seed: int, store: Path, annotations: Path) -
     opened = FeatureStore(store)
     settings = replace(line.settings, seed=seed)
     data = load_data(opened, [annotations], vocabulary, settings.clip_rule)
-    bench = Workbench(opened, data, vocabulary, line.system, settings)
+    bench = Workbench(Shelf(opened, data), vocabulary, line.system, settings)
     folds = []
     for fold in make_folds(split, data.timeline, seed):
         _, result = fit_fold(bench, data, fold)

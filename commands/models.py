@@ -10,6 +10,7 @@ from commands.shared import (
     add_json,
     add_source,
     add_store,
+    add_thresholds,
     add_vocabulary,
     add_weights,
     command,
@@ -69,6 +70,13 @@ def add_train(commands: Any) -> None:
         "--clip-rule", choices=("majority", "any"), help="which clips are positive: half of the frames, or one"
     )
     scored.add_argument("--csv", type=Path, metavar="FILE", help="write all scores of the test part as a table")
+    found = parser.add_argument_group("how gestures are told from probabilities")
+    found.add_argument(
+        "--postprocess",
+        choices=("clip", "frame", "event"),
+        help="tune smoothing, gaps and shortest gestures for this F1 too, on four more trainings that leave clips out",
+    )
+    found.add_argument("--per-class", action="store_true", help="with --postprocess: for each class by itself")
     add_json(parser)
 
 
@@ -89,8 +97,20 @@ def _run_train(arguments: Arguments) -> None:
         settings=settings_for(arguments.preset, **chosen),
         device=arguments.device,
         csv=arguments.csv,
+        aim=aim_of(arguments),
     )
     show(arguments, result, show_training)
+
+
+def aim_of(arguments: Arguments) -> Any:
+    """Return what post-processing is tuned for, None if it is not."""
+    from search.tuning import Aim
+
+    if arguments.postprocess is None:
+        if arguments.per_class:
+            arguments.parser.error("--per-class goes with --postprocess")
+        return None
+    return Aim(arguments.postprocess, arguments.per_class, seed=arguments.seed)
 
 
 def add_evaluate(commands: Any) -> None:
@@ -102,6 +122,7 @@ def add_evaluate(commands: Any) -> None:
     add_annotation_paths(parser)
     parser.add_argument("--against", type=Path, metavar="MODEL", help="compare with another model, clip by clip")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all scores as a table")
+    add_thresholds(parser)
     add_json(parser)
 
 
@@ -110,7 +131,12 @@ def _run_evaluate(arguments: Arguments) -> None:
     from search.tables import show_evaluation
 
     result = evaluate(
-        arguments.model, arguments.store, arguments.annotations, against=arguments.against, csv=arguments.csv
+        arguments.model,
+        arguments.store,
+        arguments.annotations,
+        against=arguments.against,
+        csv=arguments.csv,
+        thresholds=dict(arguments.threshold),
     )
     show(arguments, result, show_evaluation)
 
@@ -124,6 +150,7 @@ def add_label(commands: Any) -> None:
     add_source(parser)
     parser.add_argument("--annotations", type=Path, metavar="EXISTING", help="file whose annotations are kept")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".eaf, .txt or .csv; added to if there")
+    add_thresholds(parser)
     add_weights(parser, None)
     add_device(parser)
     add_json(parser)
@@ -144,5 +171,6 @@ def _run_label(arguments: Arguments) -> None:
         annotations=arguments.annotations,
         weights=arguments.weights,
         device=arguments.device,
+        thresholds=dict(arguments.threshold),
     )
     show(arguments, result, show_labelling)

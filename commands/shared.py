@@ -65,6 +65,25 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
+def add_thresholds(parser: Any) -> None:
+    """Add ``--threshold``."""
+    parser.add_argument(
+        "--threshold",
+        type=_threshold,
+        action="append",
+        default=[],
+        metavar="CLASS=VALUE",
+        help="find a class from this probability on, 0 to 1, in place of the model's own; may be repeated",
+    )
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    name, separator, value = text.rpartition("=")
+    if not (name and separator) or not 0 <= finite(value) <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a class and a number from 0 to 1, as in Nodding=0.4")
+    return name, float(value)
+
+
 def _whole(text: str, smallest: int) -> int:
     if not text.isdecimal() or not smallest <= int(text) < 2**32:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {smallest} on")

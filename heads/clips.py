@@ -115,12 +115,19 @@ class Clips:
             batch[AUDIO] *= batch[HEARD][:, :, None]  # silence standardised is not zero
         return batch
 
-    def only(self, *inputs: str) -> "Clips":
-        """Return the same clips with these inputs alone."""
+    def only(self, *inputs: str, views: Sequence[str] | None = None) -> "Clips":
+        """Return the same clips with these inputs alone, and, if given, these views."""
+        kept = [key for key in self.rows if key[0] in inputs and (views is None or key[1] in views)]
         return replace(
             self,
-            rows={key: rows for key, rows in self.rows.items() if key[0] in inputs},
-            scales={key: scale for key, scale in self.scales.items() if key[0] in inputs},
+            rows={key: self.rows[key] for key in kept},
+            scales={key: self.scales[key] for key in kept if key in self.scales},
+        )
+
+    def standardised(self, recordings: Sequence[Recording]) -> "Clips":
+        """Return the same clips, each input standardised by its recording's own statistics."""
+        return self.scaled(
+            {(name, view): own_scale(name, recordings, view, rows) for (name, view), rows in self.rows.items()}
         )
 
     def scaled_over(self, training: NDArray[np.intp]) -> "Clips":
@@ -168,15 +175,13 @@ def load_clips(
     budget = _SHARE_OF_MEMORY * free_memory() if memory is None else memory
     load = read if size_in_memory(recordings, inputs, views) <= budget else stream
     rows: dict[tuple[str, str], Rows] = {}
-    scales: dict[tuple[str, str], Scale] = {}
     for view in views:
         seen = [name for name in inputs if name != AUDIO or view == PLAIN]
         rows |= {(name, view): found for name, found in load(recordings, seen, view).items()}
-    if standardise == "recording":
-        scales = {(name, view): own_scale(name, recordings, view, found) for (name, view), found in rows.items()}
     lengths = [recording.clips for recording in recordings]
     ids = tuple(recording.id for recording in recordings)
-    return Clips(ids, np.repeat(np.arange(len(recordings)), lengths), heard, rows, scales)
+    clips = Clips(ids, np.repeat(np.arange(len(recordings)), lengths), heard, rows, {})
+    return clips.standardised(recordings) if standardise == "recording" else clips
 
 
 def _scale_over(name: str, rows: Rows, training: NDArray[np.intp]) -> Scale:

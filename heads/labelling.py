@@ -1,6 +1,7 @@
 """The main job: a video and a model in, labelled gestures in ELAN out."""
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def label(
     annotations: Path | None = None,
     weights: str | None = None,
     device: str = "auto",
+    thresholds: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Label a video and write the gestures found, beside what people have annotated.
 
@@ -54,6 +56,8 @@ def label(
         The backbone's weights file, where it is not found by itself.
     device : {"auto", "cpu", "cuda"}
         Where the backbone runs.
+    thresholds : mapping, optional
+        By class, in place of the model's own.
 
     Returns
     -------
@@ -68,7 +72,7 @@ def label(
     """
     require_file(video)
     check_ending(out)
-    loaded = load_model(model)
+    loaded = load_model(model).with_thresholds(thresholds or {})
     base = base_for(annotations, out)
     with ExitStack() as stack:
         if store is None:

@@ -2,8 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from store.errors import InputError
 from store.files import require_file, write_atomically
 from store.recording import Recording
 from store.spec import Spec
-from store.vocabulary import Vocabulary
+from store.vocabulary import Vocabulary, canonical
 
 # 1: of r3d34, without saying so; 2: with conv5 always, standardised by recording; 3: thresholds alone
 FORMAT_VERSION = 4
@@ -121,6 +121,23 @@ class GestureModel:
         if self.settings.standardise == "training":
             return clips.scaled({(name, PLAIN): self.scales[name] for name in inputs})
         return clips
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> "GestureModel":
+        """Return the same model with other thresholds for some classes.
+
+        Raises
+        ------
+        InputError
+            If there is no such class.
+        """
+        classes = [canonical(name) for name in self.vocabulary.classes]
+        for name in thresholds:
+            if canonical(name) not in classes:
+                known = ", ".join(self.vocabulary.classes)
+                raise InputError(f"--threshold {name}: the model knows no such class; there are {known}")
+        chosen = {classes.index(canonical(name)): value for name, value in thresholds.items()}
+        head = replace(self.head, postprocessing=self.head.postprocessing.with_thresholds(chosen))
+        return replace(self, head=head)
 
     def describe(self) -> dict[str, Any]:
         """Return what ``model.json`` holds."""

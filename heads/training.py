@@ -17,6 +17,7 @@ from store.errors import InputError
 from store.progress import Advance
 
 Scorer = Callable[[NDArray[np.bool_], NDArray[np.float64]], float]
+Watch = Callable[[int, float], None]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,12 @@ class _Run:
 
 
 def train(
-    learner: Learner, score: Scorer, advance: Advance, epochs: int | None = None, checkpoint: Checkpoint | None = None
+    learner: Learner,
+    score: Scorer,
+    advance: Advance,
+    epochs: int | None = None,
+    checkpoint: Checkpoint | None = None,
+    watch: Watch | None = None,
 ) -> Trained:
     """Train a network, keep its best epoch, stop when it no longer improves.
 
@@ -90,6 +96,8 @@ def train(
         At most, in place of the settings'; the learning rate goes its way as if there were all.
     checkpoint : Checkpoint, optional
         Where the state is kept while training, and taken from if a training was stopped.
+    watch : callable, optional
+        Called after each epoch with its number and the best score so far; what it raises ends the training.
 
     Raises
     ------
@@ -113,6 +121,8 @@ def train(
             if checkpoint is not None:
                 checkpoint.save({"run": run.state(), "learner": learner.state()})
             advance(1, note=_describe(run))
+            if watch is not None:
+                watch(run.number, run.history[run.best].score)
     return Trained(learner.finished(run.best_weights), tuple(run.history), run.best)
 
 

@@ -109,6 +109,11 @@ def pool(parts: Sequence[Scored]) -> Scored:
     )
 
 
+def select(scored: Scored, chosen: NDArray[np.bool_]) -> Scored:
+    """Return some of the scored clips."""
+    return Scored(**{field.name: getattr(scored, field.name)[chosen] for field in fields(Scored)})
+
+
 def evaluation(classes: Sequence[str], scored: Scored) -> dict[str, Any]:
     """Score clips, frames and events, each beside the linear probe and the trivial baselines.
 

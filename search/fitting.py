@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from extract.views import PLAIN
 from heads.checkpoint import Checkpoint
-from heads.clips import Clips, load_clips
+from heads.clips import Clips
 from heads.context import Context, fit_context
 from heads.learner import Learner, Task
 from heads.metrics import average_precision
@@ -18,13 +18,13 @@ from heads.model import Head
 from heads.network import Architecture, Network, make_network
 from heads.objective import learned_labels, regression_inputs, system_loss
 from heads.postprocessing import PostProcessing
-from heads.probe import LinearProbe, fit_probe
+from heads.probe import LinearProbe
 from heads.scale import AUDIO, GRID, Scale
 from heads.settings import PROBE, SYSTEMS, Settings
-from heads.training import Epoch, Trained, choose_device, train
+from heads.training import Epoch, Trained, Watch, choose_device, train
 from search.data import Data
+from search.shelf import Shelf
 from search.thresholds import UNTUNED, steady
-from store.features import FeatureStore
 from store.progress import progress
 from store.vocabulary import Vocabulary
 
@@ -55,14 +55,12 @@ class Fitted:
 
 
 class Workbench:
-    """A store's annotated recordings, opened so that a system can be fitted to them as often as wanted.
+    """A system with its settings, to be fitted to annotated recordings as often as wanted.
 
     Parameters
     ----------
-    store : FeatureStore
-        Where the features are.
-    data : Data
-        Recordings and labels.
+    shelf : Shelf
+        The recordings; several workbenches may stand at one.
     vocabulary : Vocabulary
         The classes.
     system : str
@@ -81,26 +79,24 @@ class Workbench:
 
     def __init__(
         self,
-        store: FeatureStore,
-        data: Data,
+        shelf: Shelf,
         vocabulary: Vocabulary,
         system: str,
         settings: Settings,
         device: str = "auto",
     ):
-        self._data, self._system, self._settings, self._device = data, system, settings, choose_device(device)
+        self._shelf, self._data = shelf, shelf.data
+        self._system, self._settings, self._device = system, settings, choose_device(device)
         self._mirrored = np.array(vocabulary.mirrored, np.intp)
-        self._spec = store.spec
-        inputs, views = {GRID}, [PLAIN]
+        inputs = {GRID}
+        views: tuple[str, ...] = (PLAIN,)
         self._architecture: Architecture | None = None
         if system != PROBE:
-            self._tail = store.tail()
-            self._architecture = _architecture(system, settings, data, store.spec.backbone)
+            self._architecture = _architecture(system, settings, shelf.data, shelf.store.spec.backbone)
             inputs |= {*self._architecture.inputs, *(regression_inputs(settings) if settings.context else ())}
             if settings.views:
-                shared = set.intersection(*({*recording.views} for recording in data.recordings))
-                views += sorted(shared - {PLAIN})
-        self._clips = load_clips(data.recordings, sorted(inputs), settings.standardise, views)
+                views = shelf.views
+        self._clips = shelf.clips(sorted(inputs), settings.standardise, views)
 
     def fit(
         self,
@@ -110,6 +106,7 @@ class Workbench:
         epochs: int | None = None,
         checkpoint: Path | None = None,
         name: str = "",
+        watch: Watch | None = None,
     ) -> Fitted:
         """Fit the system and the probe to the training clips, and tune thresholds on the validation clips.
 
@@ -123,6 +120,8 @@ class Workbench:
             Where the state is kept while training.
         name : str
             What is fitted, for the progress shown.
+        watch : callable, optional
+            Called after each epoch with its number and the best validation score so far; may raise to give up.
         """
         clips, scales = self._clips, {}
         if self._settings.standardise == "training":
@@ -131,7 +130,7 @@ class Workbench:
         probe = self._tuned(self._fit_probe(clips, training, (GRID,)), clips, validation)
         if self._architecture is None:
             return Fitted(probe, probe, scales, None)
-        trained = self._train(clips, training, validation, epochs, checkpoint, name)
+        trained = self._train(clips, training, validation, epochs, checkpoint, name, watch)
         context = self._fit_context(clips, training) if self._settings.context else None
         return Fitted(self._tuned(trained.network, clips, validation, context), probe, scales, trained)
 
@@ -143,7 +142,8 @@ class Workbench:
         return fitted.head.predict(clips, index), fitted.probe.predict(clips, index)
 
     def _fit_probe(self, clips: Clips, training: NDArray[np.intp], inputs: tuple[str, ...]) -> LinearProbe:
-        return fit_probe(clips, training, self._data.labels.positive, self._settings.seed, inputs)
+        settings = self._settings
+        return self._shelf.regression(clips, training, inputs, settings.standardise, settings.seed)
 
     def _train(
         self,
@@ -153,11 +153,12 @@ class Workbench:
         epochs: int | None,
         checkpoint: Path | None,
         name: str,
+        watch: Watch | None,
     ) -> Trained:
         assert self._architecture is not None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._settings.seed)
-            network = make_network(self._tail, self._architecture)
+            network = make_network(self._shelf.tail, self._architecture)
         if self._architecture.linear:
             network.add_regression(self._fit_probe(clips, training, self._architecture.linear))
         inputs = clips.only(*self._architecture.inputs)
@@ -166,7 +167,7 @@ class Workbench:
         last = self._settings.epochs if epochs is None else epochs
         kept = None if checkpoint is None else Checkpoint(checkpoint, self._identity(task, last))
         with progress(f"training {name or self._system}", last, "epochs") as advance:
-            return train(learner, _ranking, advance, last, kept)
+            return train(learner, _ranking, advance, last, kept, watch)
 
     def _identity(self, task: Task, epochs: int) -> Any:
         """Return all that decides the result of a training, JSON-ready."""
@@ -177,7 +178,7 @@ class Workbench:
             asdict(self._settings),
             epochs,
             self._device.type,
-            self._spec.to_dict(),
+            self._shelf.store.spec.to_dict(),
             [each.fingerprint(name) for each in self._data.recordings for name in arrays if name in each.arrays],
             self._mirrored.tolist(),
             task.training.tolist(),

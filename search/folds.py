@@ -1,20 +1,23 @@
 """A system fitted to each fold of a split, and what it predicts of the parts it was not fitted to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heads.model import Head
+from heads.postprocessing import PostProcessing
+from heads.training import Epoch, Watch
 from search.blocks import block_numbers
 from search.data import Data
-from search.evaluation import Scored
+from search.evaluation import Scored, pool
 from search.fitting import Fitted, Workbench
-from search.splits import Fold
+from search.splits import Fold, make_folds
 
 PARTS = ("validation", "test")
+OUT_OF_FOLD = 4  # trainings for predictions of all clips
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class FoldResult:
         By part: what was predicted, ready to be scored.
     probe_probability : ndarray of float64, shape (test clips, classes)
         What the probe says of the test part.
+    history : tuple of Epoch
+        All epochs run; none for the probe.
     best : int, optional
         Number of the best epoch; None for the probe.
     """
@@ -36,10 +41,18 @@ class FoldResult:
     fold: Fold
     scored: dict[str, Scored]
     probe_probability: NDArray[np.float64]
+    history: tuple[Epoch, ...]
     best: int | None
 
 
-def fit_fold(bench: Workbench, data: Data, fold: Fold, checkpoint: Path | None = None) -> tuple[Fitted, FoldResult]:
+def fit_fold(
+    bench: Workbench,
+    data: Data,
+    fold: Fold,
+    checkpoint: Path | None = None,
+    postprocessing: PostProcessing | None = None,
+    watch: Watch | None = None,
+) -> tuple[Fitted, FoldResult]:
     """Fit a system to a fold's training part; thresholds are tuned on its validation part.
 
     Parameters
@@ -52,9 +65,15 @@ def fit_fold(bench: Workbench, data: Data, fold: Fold, checkpoint: Path | None =
         The parts.
     checkpoint : Path, optional
         Where the state is kept while training.
+    postprocessing : PostProcessing, optional
+        How presence is told, in place of thresholds tuned on the validation part.
+    watch : callable, optional
+        Called after each epoch with its number and the best validation score so far; may raise to give up.
     """
     split = fold.split
-    fitted = bench.fit(split.training, split.validation, checkpoint=checkpoint, name=fold.name)
+    fitted = bench.fit(split.training, split.validation, checkpoint=checkpoint, name=fold.name, watch=watch)
+    if postprocessing is not None:
+        fitted = replace(fitted, head=replace(fitted.head, postprocessing=postprocessing))
     frequency = data.labels.positive[split.training].mean(axis=0)
     scored, by_probe = {}, np.empty(0)
     for part in PARTS:
@@ -62,7 +81,34 @@ def fit_fold(bench: Workbench, data: Data, fold: Fold, checkpoint: Path | None =
         probability, by_probe = bench.predict(fitted, index)
         scored[part] = to_score(data, index, (fitted.head, probability), (fitted.probe, by_probe), frequency)
     best = None if fitted.trained is None else fitted.trained.best
-    return fitted, FoldResult(fold, scored, by_probe, best)
+    return fitted, FoldResult(fold, scored, by_probe, fitted.history, best)
+
+
+def out_of_fold(bench: Workbench, data: Data, index: NDArray[np.intp], seed: int, folds: int = OUT_OF_FOLD) -> Scored:
+    """Return what a system says of some clips when it has not learned from them or their neighbours.
+
+    Parameters
+    ----------
+    bench : Workbench
+        What is fitted, once for each fold.
+    data : Data
+        All clips.
+    index : ndarray of int
+        Those to be predicted, and learned from in the other folds.
+    seed : int
+        Of the draw of blocks.
+    folds : int
+        In how many groups the blocks are dealt.
+
+    Raises
+    ------
+    InputError
+        If there are too few blocks.
+    """
+    known = np.zeros(len(data.labels.known), bool)
+    known[index] = True
+    parts = make_folds(f"cv:{folds}", replace(data.timeline, known=known), seed)
+    return pool([fit_fold(bench, data, fold)[1].scored["test"] for fold in parts])
 
 
 def to_score(

@@ -1,7 +1,7 @@
 """Training and evaluation runs: a store and annotations in, a model and its scores out."""
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from search.bootstrap import paired_difference
 from search.data import Data, load_data
 from search.evaluation import MODEL, Scored, check_csv, evaluation, pool, write_csv
 from search.fitting import Fitted, Workbench
-from search.folds import PARTS, FoldResult, fit_fold, median_best, to_score
+from search.folds import PARTS, FoldResult, fit_fold, median_best, out_of_fold, to_score
+from search.shelf import Shelf
 from search.splits import Fold, make_folds
 from search.thresholds import steady
 from search.tracking import tracked
+from search.tuning import Aim, gain, tune
 from search.usage import describe_use, trained_on, unseen
 from store.errors import InputError
 from store.features import FeatureStore
@@ -40,6 +42,7 @@ def train(
     settings: Settings | None = None,
     device: str = "auto",
     csv: Path | None = None,
+    aim: Aim | None = None,
 ) -> dict[str, Any]:
     """Train a model on a store, save it, and return its scores.
 
@@ -69,6 +72,8 @@ def train(
         Where to train.
     csv : Path, optional
         Where to write the test part's scores as a table.
+    aim : Aim, optional
+        Tune post-processing for this too, on predictions of models that have not learned from the clips.
 
     Returns
     -------
@@ -92,18 +97,17 @@ def train(
     opened = FeatureStore(store)
     data = load_data(opened, annotation_paths, classes, settings.clip_rule)
     folds = _folds(data, split, settings.seed, gestures=len(class_members(classes)))
-    bench = Workbench(opened, data, classes, system, settings, device)
+    bench = Workbench(Shelf(opened, data), classes, system, settings, device)
     states = [out.with_name(f".{out.name}.{number}.training") for number in range(len(folds) + 1)]
     chosen = {"system": system, "vocabulary": classes.name, "split": split, "device": device, **asdict(settings)}
+    if aim is not None:
+        chosen |= {"postprocess": aim.level, "per_class": aim.per_class}
     with tracked("train", out.name, chosen, beside=out) as record:
         record.data(opened, data)
-        results = []
-        for fold, state in zip(folds, states, strict=False):
-            final, result = fit_fold(bench, data, fold, state)
-            record.epochs(final.history, fold.name if len(folds) > 1 else "")
-            results.append(result)
+        final, results, gained = _fit(bench, data, folds, states, aim)
+        for result in results:
+            record.epochs(result.history, result.fold.name if len(folds) > 1 else "")
         if len(folds) > 1:
-            final = _fit_all(bench, data, results, states[-1])
             record.epochs(final.history, "on everything")
         model = GestureModel(
             system=system,
@@ -113,7 +117,7 @@ def train(
             probe=final.probe,
             settings=settings,
             scales=final.scales,
-            training=_describe(final, data, split, folds),
+            training=_describe(final, data, split, folds, gained),
             scores=_scores(classes.classes, results),
         )
         model.save(out)
@@ -136,6 +140,7 @@ def evaluate(
     annotation_paths: Sequence[Path],
     against: Path | None = None,
     csv: Path | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Score a model on annotated recordings of a store.
 
@@ -154,6 +159,8 @@ def evaluate(
         Another model, of the same classes, to compare with on the clips that neither was trained on.
     csv : Path, optional
         Where to write the scores as a table.
+    thresholds : mapping, optional
+        By class, in place of the model's own.
 
     Returns
     -------
@@ -169,7 +176,7 @@ def evaluate(
     """
     if csv is not None:
         check_csv(csv)
-    loaded = load_model(model)
+    loaded = load_model(model).with_thresholds(thresholds or {})
     opened = FeatureStore(store)
     opened.require(loaded.spec, f"the model {model} needs the latter; extract into another store")
     data = load_data(opened, annotation_paths, loaded.vocabulary, loaded.settings.clip_rule)
@@ -218,6 +225,30 @@ def _folds(data: Data, split: str, seed: int, gestures: int) -> tuple[Fold, ...]
     return folds
 
 
+def _fit(
+    bench: Workbench, data: Data, folds: Sequence[Fold], states: Sequence[Path], aim: Aim | None
+) -> tuple[Fitted, list[FoldResult], dict[str, Any] | None]:
+    """Fit to each fold, after several to everything; return what is to be saved, the folds' results, what tuning gave.
+
+    Post-processing is tuned on what one fold's test part never shows, or on what each of several said of its own.
+    """
+    processing, unlearned = None, None
+    if aim is not None and len(folds) == 1:
+        learned = np.concatenate([folds[0].split.training, folds[0].split.validation])
+        unlearned = out_of_fold(bench, data, learned, aim.seed)
+        processing = tune(unlearned, aim)
+    results = []
+    for fold, state in zip(folds, states, strict=False):
+        final, result = fit_fold(bench, data, fold, state, processing)
+        results.append(result)
+    if len(folds) > 1:
+        final = _fit_all(bench, data, results, states[-1])
+        if aim is not None:
+            unlearned = pool([result.scored["test"] for result in results])
+            final = replace(final, head=replace(final.head, postprocessing=tune(unlearned, aim)))
+    return final, results, None if unlearned is None or aim is None else gain(unlearned, aim)
+
+
 def _fit_all(bench: Workbench, data: Data, results: Sequence[FoldResult], state: Path) -> Fitted:
     """Fit to everything annotated, with what the folds have taught of epochs and thresholds."""
     everything = np.flatnonzero(data.labels.known)
@@ -246,7 +277,9 @@ def _scores(classes: Sequence[str], results: Sequence[FoldResult]) -> dict[str, 
     return scores
 
 
-def _describe(fitted: Fitted, data: Data, split: str, folds: Sequence[Fold]) -> dict[str, Any]:
+def _describe(
+    fitted: Fitted, data: Data, split: str, folds: Sequence[Fold], gained: dict[str, Any] | None
+) -> dict[str, Any]:
     """Return what a model remembers of its training; after several folds, of that on everything."""
     nothing = np.empty(0, np.intp)
     parts = {"training": np.flatnonzero(data.labels.known), "validation": nothing, "test": nothing}
@@ -260,6 +293,8 @@ def _describe(fitted: Fitted, data: Data, split: str, folds: Sequence[Fold]) -> 
     if fitted.trained is not None:
         described["best_epoch"] = fitted.trained.best
         described["history"] = [asdict(epoch) for epoch in fitted.trained.history]
+    if gained is not None:
+        described["postprocessing"] = gained
     return described
 
 

@@ -35,6 +35,7 @@ def show_training(result: dict[str, Any]) -> None:
         _print(_folds_table(scores["folds"]))
     _print(_levels_table("Test part, level by level", scores["test"]))
     _print(_classes_table("Test part, class by class", scores["test"], result["thresholds"]))
+    _show_gain(trained.get("postprocessing"))
     _show_untrained(result)
     print(f"model: {result['model']}")
     _show_run(result)
@@ -165,6 +166,16 @@ def _show_blocks(scores: dict[str, Any]) -> None:
         print("These clips are of one block of time: no intervals. With --split cv:5 all that is annotated is tested.")
 
 
+def _show_gain(gain: dict[str, Any] | None) -> None:
+    if gain is None or gain["difference"] is None:
+        return
+    print(
+        f"Post-processing, tuned for {gain['level']}s: macro-F1 of {gain['level']}s in blocks that it was not tuned on "
+        f"{gain['tuned']:.2f}, with thresholds alone {gain['plain']:.2f}: "
+        f"{gain['difference']:+.3f}{_interval(gain['interval'], '+', 3)}"
+    )
+
+
 def _classes_table(title: str, scores: dict[str, Any], thresholds: dict[str, float] | None) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("class")
@@ -181,8 +192,8 @@ def _number(scores: dict[str, Any], key: str) -> str:
     return f"{scores[key]:.2f}{_interval(scores.get(f'{key}_interval'))}"
 
 
-def _interval(ends: list[float] | None, sign: str = "") -> str:
-    return "" if ends is None else f" [{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]"
+def _interval(ends: list[float] | None, sign: str = "", digits: int = 2) -> str:
+    return "" if ends is None else f" [{ends[0]:{sign}.{digits}f}, {ends[1]:{sign}.{digits}f}]"
 
 
 def _show_notes(result: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from heads.metrics import precision_recall_f1
 UNTUNED = 0.5
 
 
-def best_f1(probability: NDArray[np.float64], true: NDArray[np.bool_]) -> NDArray[np.float64]:
+def best_f1(probability: NDArray[np.floating], true: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return for each class the threshold of highest F1, exactly.
 
     Only the clips' own probabilities matter as thresholds; after one sort, F1 at each of them is a
@@ -31,7 +31,7 @@ def best_f1(probability: NDArray[np.float64], true: NDArray[np.bool_]) -> NDArra
     return np.array([_best_of_class(values, present) for values, present in columns])
 
 
-def steady(probability: NDArray[np.float64], true: NDArray[np.bool_]) -> NDArray[np.float64]:
+def steady(probability: NDArray[np.floating], true: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return for each class a threshold halfway from its own optimum to the mean of all classes' optima.
 
     The optimum over a few positive clips is as accidental as they are; what the classes share is steadier. A class

@@ -17,7 +17,7 @@ from heads.metrics import always_f1, batch_averaged_f1, chance_f1, event_f1, mac
 from heads.targets import clip_labels
 from search import tables
 from search.bootstrap import count, draw_blocks, paired_difference, percentile_interval
-from search.evaluation import Scored, evaluation, pool, write_csv
+from search.evaluation import Scored, evaluation, pool, select, write_csv
 from search.frames import in_time
 from store.errors import InputError
 from store.timeline import clip_times, to_clips
@@ -54,10 +54,6 @@ def draw(seed: int, recordings: int = 2, clips: int = 24, stride: int = 16, kept
         recording=recording,
         block=recording * 100 + (times[:, 0] // 3).astype(int),
     )
-
-
-def chosen_clips(scored: Scored, index: np.ndarray) -> Scored:
-    return Scored(**{field.name: getattr(scored, field.name)[index] for field in fields(Scored)})
 
 
 def test_clip_level_equals_scikit_learn() -> None:
@@ -208,7 +204,7 @@ def test_events_of_all_recordings_count_together() -> None:
     whole = evaluation(CLASSES, scored)["event"]["0.25"]["classes"]["sway"]
     hits = total = 0.0
     for number in range(3):
-        one = chosen_clips(scored, scored.recording == number)
+        one = select(scored, scored.recording == number)
         row = evaluation(CLASSES, one)["event"]["0.25"]["classes"]["sway"]
         hits += row["recall"] * row["support"]
         total += row["support"] + len(runs_by_hand(one.present[:, None, 1], one.times))
@@ -265,7 +261,7 @@ def test_invariants(scored: Scored, random) -> None:
     assert all(0 <= each <= 1 for each in numbers(found))
     order = list(range(len(scored.true)))
     random.shuffle(order)
-    again = evaluation(CLASSES, chosen_clips(scored, np.array(order)))
+    again = evaluation(CLASSES, select(scored, np.array(order)))
     # Only what goes by batches, and coins tossed clip by clip, depend on the order of the clips.
     for scores in (found, again):
         del scores["batch_averaged_f1"]
@@ -362,7 +358,7 @@ def test_folds_are_scored_together() -> None:
     second = scored.recording == 1
     frequency = np.where(second[:, None], 0.7, scored.frequency)  # another fold learned from other clips
     whole = replace(scored, frequency=frequency)
-    folds = [chosen_clips(whole, second), chosen_clips(whole, ~second)]
+    folds = [select(whole, second), select(whole, ~second)]
     joined, found = evaluation(CLASSES, pool(folds)), evaluation(CLASSES, whole)
     for key in ("macro_f1", "chance_macro_f1", "majority_macro_f1", "macro_f1_interval", "ece"):
         assert joined[key] == pytest.approx(found[key])
@@ -380,7 +376,7 @@ def test_shapes_must_fit(name: str) -> None:
 
 def test_nothing_cannot_be_scored() -> None:
     with pytest.raises(ValueError, match="at least one clip"):
-        chosen_clips(draw(15), np.arange(0))
+        select(draw(15), np.arange(0))
 
 
 def test_csv_holds_every_number_once(tmp_path: Path) -> None:

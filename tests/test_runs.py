@@ -25,7 +25,10 @@ from heads.settings import NAMES, PRESETS, SYSTEMS, Settings
 from search import runs
 from search.data import load_data
 from search.fitting import Workbench
+from search.folds import out_of_fold
+from search.shelf import Shelf
 from search.splits import make_folds
+from search.tuning import Aim, tune
 from store.annotations import Interval, read, write
 from store.errors import InputError
 from store.features import FeatureStore
@@ -338,11 +341,49 @@ def test_labels_of_the_test_part_change_nothing(system, made) -> None:
     settings = replace(QUICK, class_weights=True, sampler=0.3)
     heads = []
     for labels in (data.labels, replace(data.labels, frames=frames)):
-        bench = Workbench(store, replace(data, labels=labels), classes, system, settings)
+        bench = Workbench(Shelf(store, replace(data, labels=labels)), classes, system, settings)
         fitted = bench.fit(fold.split.training, fold.split.validation)
         heads.append((bench.predict(fitted, np.arange(180)), fitted.head.thresholds, fitted.probe.thresholds))
     for first, second in zip(*heads, strict=True):
         assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("split", ["blocked", "cv:3"])
+def test_postprocessing_is_tuned_saved_and_scored(split, train, made, tmp_path) -> None:
+    result = train(split=split, aim=Aim("event", per_class=True, trials=10))
+    tuned = result["training"]["postprocessing"]
+    assert tuned["difference"] == pytest.approx(tuned["tuned"] - tuned["plain"])
+    model = load_model(tmp_path / "model")
+    assert model.describe()["postprocessing"] == result["postprocessing"]
+    if split == "blocked":
+        assert runs.evaluate(tmp_path / "model", made.store, made.annotated)["scores"] == result["scores"]["test"]
+
+
+def test_postprocessing_knows_nothing_of_the_test_part(made) -> None:
+    store, classes = FeatureStore(made.store), load_vocabulary(made.vocabulary)
+    data = load_data(store, made.annotated, classes)
+    (fold,) = make_folds("blocked", data.timeline, 0)
+    learned = np.concatenate([fold.split.training, fold.split.validation])
+    frames = ~data.labels.frames
+    frames[learned] = data.labels.frames[learned]
+    found = []
+    for labels in (data.labels, replace(data.labels, frames=frames)):
+        changed = replace(data, labels=labels)
+        scored = out_of_fold(Workbench(Shelf(store, changed), classes, "sm", QUICK), changed, learned, seed=0)
+        found.append(tune(scored, Aim("frame", trials=10)))
+    assert found[0].to_dict(classes.classes) == found[1].to_dict(classes.classes)
+    assert np.array_equal(found[0].thresholds, found[1].thresholds)
+
+
+def test_other_thresholds_need_no_training(train, made, tmp_path) -> None:
+    result = train()
+    scores = runs.evaluate(tmp_path / "model", made.store, made.annotated, thresholds={"NOD": 0.0, "lift": 1.0})
+    rows, before = scores["scores"]["classes"], result["scores"]["test"]["classes"]
+    assert (rows["nod"]["recall"], rows["lift"]["recall"]) == (1, 0)
+    assert rows["nod"]["precision"] == pytest.approx(rows["nod"]["support"] / scores["scores"]["clips"])
+    assert rows["still"] == before["still"]
+    with pytest.raises(InputError, match="--threshold nods: the model knows no such class; there are nod, lift, still"):
+        runs.evaluate(tmp_path / "model", made.store, made.annotated, thresholds={"nods": 0.5})
 
 
 def test_what_is_not_annotated_is_masked(train, made, tmp_path) -> None:

@@ -57,6 +57,20 @@ def test_equals_brute_force_by_class(seed: int, dtype: type) -> None:
         assert f1_at(thresholds[column], *values) == pytest.approx(brute_force(*values), abs=1e-12)
 
 
+def test_equals_brute_force_in_a_thousand_random_cases() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(1000):
+        clips = int(random.integers(1, 40))
+        true = random.random(clips) < random.random()
+        probability = np.round(random.random(clips), int(random.integers(1, 4)))  # with ties
+        (threshold,) = best_f1(probability[:, None], true[:, None])
+        candidates = np.append(np.unique(probability), 2.0)
+        said = probability[:, None] >= candidates
+        best = np.max(2 * (said & true[:, None]).sum(axis=0) / np.maximum(said.sum(axis=0) + true.sum(), 1))
+        found = 2 * ((probability >= threshold) & true).sum() / max((probability >= threshold).sum() + true.sum(), 1)
+        assert (found == pytest.approx(best)) if true.any() else (threshold == UNTUNED)
+
+
 def test_by_hand() -> None:
     probability = np.array([[0.9], [0.8], [0.4], [0.2]])
     true = np.array([[True], [False], [True], [False]])
