@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from commands.shared import Arguments, add_json, add_vocabulary, command, complain, show
+from commands.shared import Arguments, add_json, add_offset, add_store, add_vocabulary, command, complain, show
 from store.errors import InputError
 
 
@@ -12,19 +12,23 @@ def add_annotations(commands: Any) -> None:
     parser = command(commands, "annotations", _run_annotations, "Show what annotation files hold.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     add_vocabulary(parser, required=False)
+    add_store(parser, "--store", help="check that the times fit the videos of this store")
+    add_offset(parser)
     add_json(parser)
 
 
 def _run_annotations(arguments: Arguments) -> int:
     from search.tables import show_annotations
-    from store.matching import summarise
+    from store.features import FeatureStore
+    from store.mismatch import summarise_checked
     from store.vocabulary import load_vocabulary
 
     vocabulary = load_vocabulary(arguments.vocabulary) if arguments.vocabulary else None
+    store = FeatureStore(arguments.store) if arguments.store else None
     summaries = []
     for file in arguments.files:
         try:
-            summaries.append(summarise(file, vocabulary))
+            summaries.append(summarise_checked(file, vocabulary, store, arguments.offset))
         except InputError as error:
             complain(error)
     show(arguments, {"files": summaries}, show_annotations)

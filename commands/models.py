@@ -8,6 +8,7 @@ from commands.shared import (
     add_annotation_paths,
     add_device,
     add_json,
+    add_offset,
     add_source,
     add_store,
     add_thresholds,
@@ -29,6 +30,7 @@ def add_train(commands: Any) -> None:
     parser.set_defaults(when_stopped="what was kept of it is gone on with by the same command")
     add_store(parser, "store", metavar="STORE")
     add_annotation_paths(parser)
+    add_offset(parser)
     add_vocabulary(parser, required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder for the model")
     what = parser.add_argument_group("what learns")
@@ -98,6 +100,7 @@ def _run_train(arguments: Arguments) -> None:
         device=arguments.device,
         csv=arguments.csv,
         aim=aim_of(arguments),
+        offset=arguments.offset,
     )
     show(arguments, result, show_training)
 
@@ -120,6 +123,7 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL")
     add_store(parser, "store", metavar="STORE")
     add_annotation_paths(parser)
+    add_offset(parser)
     parser.add_argument("--against", type=Path, metavar="MODEL", help="compare with another model, clip by clip")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all scores as a table")
     add_thresholds(parser)
@@ -137,6 +141,7 @@ def _run_evaluate(arguments: Arguments) -> None:
         against=arguments.against,
         csv=arguments.csv,
         thresholds=dict(arguments.threshold),
+        offset=arguments.offset,
     )
     show(arguments, result, show_evaluation)
 
@@ -149,6 +154,7 @@ def add_label(commands: Any) -> None:
     add_store(parser, "--store", help="take the features from here, and keep new ones here")
     add_source(parser)
     parser.add_argument("--annotations", type=Path, metavar="EXISTING", help="file whose annotations are kept")
+    add_offset(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".eaf, .txt or .csv; added to if there")
     add_thresholds(parser)
     add_weights(parser, None)
@@ -172,5 +178,6 @@ def _run_label(arguments: Arguments) -> None:
         weights=arguments.weights,
         device=arguments.device,
         thresholds=dict(arguments.threshold),
+        offset=arguments.offset,
     )
     show(arguments, result, show_labelling)

@@ -31,6 +31,12 @@ def add_annotation_paths(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_offset(parser: Any) -> None:
+    """Add ``--offset``."""
+    text = "added to the annotations' times to have the video's: -10 if the video lacks the first ten seconds"
+    parser.add_argument("--offset", type=finite, metavar="SECONDS", help=text)
+
+
 def add_vocabulary(parser: argparse.ArgumentParser, required: bool) -> None:
     """Add ``--vocabulary``."""
     text = "guitar-18, guitar-7, or a TOML file of your own"

@@ -130,7 +130,7 @@ def _draw_figure(folder: Path, model: Path, store: Place, video: Path, learned_u
     opened = FeatureStore(store)
     recording = opened[video.stem]
     truth = match(annotations.read(video.with_suffix(".eaf")), loaded.vocabulary)
-    labels = label_clips(recording, opened.spec, truth, loaded.vocabulary, video)
+    labels = label_clips(recording, opened.spec, truth, loaded.vocabulary)
     out = folder / f"{video.stem}.png"
     timeline(
         out,

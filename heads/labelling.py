@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from store.annotations import Interval, check_ending, predicted_tier
 from store.errors import InputError
 from store.features import FeatureStore, Recording, occupied
 from store.files import require_file
+from store.mismatch import clock_of, match_video
 from store.places import Place
 from store.predicted import base_for, write_predicted
 from store.vocabulary import class_members
@@ -33,6 +35,7 @@ def label(
     weights: str | None = None,
     device: str = "auto",
     thresholds: Mapping[str, float] | None = None,
+    offset: float | None = None,
 ) -> dict[str, Any]:
     """Label a video and write the gestures found, beside what people have annotated.
 
@@ -58,6 +61,8 @@ def label(
         Where the backbone runs.
     thresholds : mapping, optional
         By class, in place of the model's own.
+    offset : float, optional
+        Seconds to be added to the times of `annotations` to have the video's (see `store.mismatch`).
 
     Returns
     -------
@@ -78,9 +83,12 @@ def label(
         if store is None:
             store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chironomy-"))) / "features"
         recording = _features(Job(video, name, roi=roi), loaded, model, store, weights, device)
+        if base is not None:
+            clock = replace(clock_of(recording), recording=video.stem)
+            match_video(base, loaded.vocabulary, clock, offset, required=False)
         found = predict_intervals(loaded, recording)
         gestures = list(class_members(loaded.vocabulary))
-        written = write_predicted(base, out, video, found, gestures, f"chironomy, model {model.name}")
+        written = write_predicted(base, out, video, found, gestures, f"chironomy, model {model.name}", offset)
         return {
             "out": str(out),
             "recording": recording.id,

@@ -7,14 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads.targets import clip_labels
-from store.errors import InputError
 from store.features import Recording
 from store.matching import Matched
 from store.spec import Spec
 from store.timeline import frame_labels, frames_within, to_clips
 from store.vocabulary import Vocabulary
-
-BEYOND_AT_MOST = 0.5  # seconds: hand-set borders may pass the last frame a little
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,6 @@ def label_clips(
     spec: Spec,
     matched: Matched,
     vocabulary: Vocabulary,
-    source: object,
     rule: str = "majority",
 ) -> Labels:
     """Return the labels of a recording's clips.
@@ -64,20 +60,11 @@ def label_clips(
         The gestures' intervals and the annotated stretches, in seconds.
     vocabulary : Vocabulary
         The classes.
-    source : path-like
-        The annotation file, for messages.
     rule : {"majority", "any"}
         Which clips are positive.
-
-    Raises
-    ------
-    InputError
-        If an annotation lies beyond the end of the video.
     """
     frame_times = recording.read("frame_times")
     end = float(recording.attributes["frames_end"])
-    marked = {"annotated": matched.annotated or []}
-    _check_within(matched.classes(vocabulary) | marked, end, source, recording.id)
     columns = [frame_labels(frame_times, end, stretches) for stretches in matched.classes(vocabulary).values()]
     if vocabulary.background is not None:
         columns.append(~np.any(columns, axis=0))
@@ -88,13 +75,3 @@ def label_clips(
         known=np.asarray(to_clips(inside, *cut).all(axis=1)),
         rule=rule,
     )
-
-
-def _check_within(classes: dict[str, list[tuple[float, float]]], end: float, source: object, recording: str) -> None:
-    for name, stretches in classes.items():
-        for begin, stop in stretches:
-            if begin >= end or stop > end + BEYOND_AT_MOST:
-                raise InputError(
-                    f"{source}: {name} from {begin:.3f} to {stop:.3f} s lies beyond the end of the video "
-                    f"{recording} ({end:.3f} s); check that the file belongs to this video"
-                )

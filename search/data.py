@@ -11,7 +11,8 @@ from search.blocks import Timeline
 from store import annotations
 from store.errors import InputError
 from store.features import FeatureStore, Recording
-from store.matching import Matched, match
+from store.matching import Matched
+from store.mismatch import clock_of, match_video
 from store.vocabulary import Vocabulary
 
 
@@ -40,7 +41,13 @@ class Data:
     notes: tuple[str, ...]
 
 
-def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary, rule: str = "majority") -> Data:
+def load_data(
+    store: FeatureStore,
+    paths: Sequence[Path],
+    vocabulary: Vocabulary,
+    rule: str = "majority",
+    offset: float | None = None,
+) -> Data:
     """Bring the recordings of a store together with their annotation files.
 
     Parameters
@@ -53,11 +60,13 @@ def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary
         The classes.
     rule : {"majority", "any"}
         Which clips are positive.
+    offset : float, optional
+        Seconds to be added to the annotations' times (see `store.mismatch`).
 
     Raises
     ------
     InputError
-        If a file cannot be used, or none belongs to a recording of the store.
+        If a file cannot be used or was not made on its video as it is, or none belongs to a recording of the store.
     """
     files = annotations.find(paths)
     notes = [
@@ -71,9 +80,10 @@ def load_data(store: FeatureStore, paths: Sequence[Path], vocabulary: Vocabulary
         )
     recordings, labels = [], []
     for stem, path in found.items():
-        matched = match(annotations.read(path), vocabulary, stem)
-        recordings.append(store[stem])
-        labels.append(label_clips(store[stem], store.spec, matched, vocabulary, path, rule))
+        recording = store[stem]
+        matched = match_video(path, vocabulary, clock_of(recording), offset)
+        recordings.append(recording)
+        labels.append(label_clips(recording, store.spec, matched, vocabulary, rule))
         notes += _describe_matching(path, matched)
     present = np.concatenate([each.positive[each.known] for each in labels])
     missing = [name for name, clips in zip(vocabulary.classes, present.T, strict=True) if not clips.any()]

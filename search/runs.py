@@ -43,6 +43,7 @@ def train(
     device: str = "auto",
     csv: Path | None = None,
     aim: Aim | None = None,
+    offset: float | None = None,
 ) -> dict[str, Any]:
     """Train a model on a store, save it, and return its scores.
 
@@ -74,6 +75,8 @@ def train(
         Where to write the test part's scores as a table.
     aim : Aim, optional
         Tune post-processing for this too, on predictions of models that have not learned from the clips.
+    offset : float, optional
+        Seconds to be added to the annotations' times (see `store.mismatch`).
 
     Returns
     -------
@@ -95,7 +98,7 @@ def train(
         check_csv(csv)
     classes = load_vocabulary(vocabulary)
     opened = FeatureStore(store)
-    data = load_data(opened, annotation_paths, classes, settings.clip_rule)
+    data = load_data(opened, annotation_paths, classes, settings.clip_rule, offset)
     folds = _folds(data, split, settings.seed, gestures=len(class_members(classes)))
     bench = Workbench(Shelf(opened, data), classes, system, settings, device)
     states = [out.with_name(f".{out.name}.{number}.training") for number in range(len(folds) + 1)]
@@ -141,6 +144,7 @@ def evaluate(
     against: Path | None = None,
     csv: Path | None = None,
     thresholds: Mapping[str, float] | None = None,
+    offset: float | None = None,
 ) -> dict[str, Any]:
     """Score a model on annotated recordings of a store.
 
@@ -161,6 +165,8 @@ def evaluate(
         Where to write the scores as a table.
     thresholds : mapping, optional
         By class, in place of the model's own.
+    offset : float, optional
+        Seconds to be added to the annotations' times (see `store.mismatch`).
 
     Returns
     -------
@@ -179,7 +185,7 @@ def evaluate(
     loaded = load_model(model).with_thresholds(thresholds or {})
     opened = FeatureStore(store)
     opened.require(loaded.spec, f"the model {model} needs the latter; extract into another store")
-    data = load_data(opened, annotation_paths, loaded.vocabulary, loaded.settings.clip_rule)
+    data = load_data(opened, annotation_paths, loaded.vocabulary, loaded.settings.clip_rule, offset)
     chosen = unseen(loaded.training["recordings"], data)
     other = None
     if against is not None:

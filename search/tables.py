@@ -92,7 +92,7 @@ def show_store(summary: dict[str, Any]) -> None:
 
 
 def show_annotations(summary: dict[str, Any]) -> None:
-    """Print what `store.matching.summarise` returned for each file."""
+    """Print what `store.mismatch.summarise_checked` returned for each file."""
     for file in summary["files"]:
         table = Table(title=file["file"], title_justify="left")
         for column in ("tier", "annotations", "seconds", "first", "last"):
@@ -103,6 +103,12 @@ def show_annotations(summary: dict[str, Any]) -> None:
         _print(table)
         for media in file["media"]:
             print(f"media: {media['relative_url'] or media['url']}")
+        if file.get("video") is not None:
+            print(
+                f"fits its video: {file['video']['seconds']:.3f} s, {file['video']['frame_rate']:.5g} frames a second"
+            )
+        elif "video" in file:
+            print("not checked: the store has no recording of this name")
         if "vocabulary" in file:
             counts = (f"{name} {found['count']} ({found['seconds']:.1f} s)" for name, found in file["gestures"].items())
             print(f"as {file['vocabulary']}: {', '.join(counts)}")

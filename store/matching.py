@@ -66,7 +66,13 @@ class Matched:
         return present
 
 
-def match(file: AnnotationFile, vocabulary: Vocabulary, recording: str | None = None) -> Matched:
+def match(
+    file: AnnotationFile,
+    vocabulary: Vocabulary,
+    recording: str | None = None,
+    offset: float | None = None,
+    required: bool = True,
+) -> Matched:
     """Tell which annotations of a file count for which gesture.
 
     Parameters
@@ -78,12 +84,16 @@ def match(file: AnnotationFile, vocabulary: Vocabulary, recording: str | None = 
     recording : str, optional
         The recording's id, by default the stem of the file's name. It chooses the linked media whose time
         origin applies: that of the same stem, else the first.
+    offset : float, optional
+        Seconds to be added to all times, in place of the time origin.
+    required : bool
+        Whether something must match.
 
     Raises
     ------
     InputError
-        If nothing in the file matches the vocabulary and no stretch is marked as annotated; the message
-        lists what was found and what was expected.
+        If something must, but nothing in the file matches the vocabulary and no stretch is marked as annotated;
+        the message lists what was found and what was expected.
     """
     names = _names(vocabulary)
     annotated = annotated_stretches(file)
@@ -100,10 +110,10 @@ def match(file: AnnotationFile, vocabulary: Vocabulary, recording: str | None = 
     ignored = Counter({tier: 0 for tier in tiers if tier not in used and canonical(tier) not in names})
     ignored.update(interval.tier for interval in unmatched)
     near_misses = _near_misses([*ignored, *(interval.value for interval in unmatched)], names)
-    if not (annotated or any(counted.values()) or any(canonical(tier) in names for tier in tiers)):
+    if required and not (annotated or any(counted.values()) or any(canonical(tier) in names for tier in tiers)):
         raise InputError(_nothing_matches(file, vocabulary, near_misses))
 
-    origin = time_origin(file, file.path.stem if recording is None else recording)
+    origin = time_origin(file, file.path.stem if recording is None else recording) if offset is None else offset
 
     def shifted(stretches: Iterable[Stretch]) -> list[Stretch]:
         return sorted((begin + origin, end + origin) for begin, end in stretches)

@@ -19,8 +19,6 @@ from store.errors import InputError
 from store.files import keep_original
 from store.matching import Stretch, annotated_stretches
 
-ELAN_ENDING = ".eaf"
-
 
 def base_for(annotations: Path | None, out: Path) -> Path | None:
     """Return the file whose annotations the labelled one keeps, None to start afresh.
@@ -56,13 +54,14 @@ def write_predicted(
     intervals: Sequence[Interval],
     gestures: Sequence[str],
     annotator: str,
+    offset: float | None = None,
 ) -> list[Interval]:
     """Write predictions with everything that a base file holds.
 
     Inside the base's annotated stretches nothing is predicted, since it would count as truth there, and
     earlier predictions stay, since they have been reviewed. Elsewhere earlier predictions are replaced.
     Nothing else in the base changes; where it is written over, a copy of the first original stays as
-    ``NAME.bak``. Text is in seconds of the video, an ELAN file keeps its time origin.
+    ``NAME.bak``. A file keeps its clock, but text made from an ELAN file is in seconds of the video.
 
     Parameters
     ----------
@@ -78,6 +77,8 @@ def write_predicted(
         All gestures looked for: ELAN gets a tier for each, so that one that was not found shows as such.
     annotator : str
         Who predicted, for ELAN's tier attribute.
+    offset : float, optional
+        Seconds to be added to the base's times to have the video's, in place of its time origin.
 
     Returns
     -------
@@ -85,8 +86,8 @@ def write_predicted(
         What the predicted tiers now hold, in the written file's time.
     """
     kept = read(base) if base is not None else AnnotationFile(out, (), ())
-    origin = time_origin(kept, video.stem)
-    if out.suffix.lower() != ELAN_ENDING:  # text has no origin
+    origin = time_origin(kept, video.stem) if offset is None else offset
+    if _is_elan(base) and not _is_elan(out):  # text has no origin
         kept = replace(kept, intervals=tuple(_shifted(kept.intervals, origin)))
         origin = 0.0
     moved = _shifted(intervals, -origin)
@@ -96,7 +97,7 @@ def write_predicted(
         *_pieces(moved, _between(reviewed)),
     ]
     tiers = [predicted_tier(gesture) for gesture in gestures]
-    if out.suffix.lower() == ELAN_ENDING:
+    if _is_elan(out):
         document = _document(base, kept, out)
         document.move_to(out.parent)
         document.link_media(replace(media_for(video, out), time_origin=origin))
@@ -111,11 +112,15 @@ def write_predicted(
 
 def _document(base: Path | None, kept: AnnotationFile, out: Path) -> EafDocument:
     """Return the ELAN document to add to: the base itself, or a new one with what it holds."""
-    if base is not None and base.suffix.lower() == ELAN_ENDING:
+    if base is not None and _is_elan(base):
         return EafDocument.open(base)
     document = EafDocument.new(out)
     document.add_tiers(_human(kept), tiers=[tier for tier in kept.tiers if not is_predicted(tier)])
     return document
+
+
+def _is_elan(path: Path | None) -> bool:
+    return path is not None and path.suffix.lower() == ".eaf"
 
 
 def _human(kept: AnnotationFile) -> list[Interval]:

@@ -1,7 +1,6 @@
 """Labels of a recording's clips, as the store's spec says that frames make clips."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 from small_store import SPEC
 
 from heads.labels import Labels, label_clips
-from store.errors import InputError
 from store.matching import Matched
 from store.vocabulary import Vocabulary
 
@@ -30,7 +28,7 @@ class Recorded:
 
 
 def labels(frames: int, matched: Matched, **spec: Any) -> Labels:
-    return label_clips(Recorded(frames), replace(SPEC, **spec), matched, VOCABULARY, Path("a.eaf"))  # type: ignore[arg-type]
+    return label_clips(Recorded(frames), replace(SPEC, **spec), matched, VOCABULARY)  # type: ignore[arg-type]
 
 
 def matched(annotated: list[tuple[float, float]] | None = None, **gestures: list[tuple[float, float]]) -> Matched:
@@ -69,8 +67,3 @@ def test_a_looped_clip_counts_its_frames_as_often_as_it_shows_them():
 def test_hard_labels_are_made_once():
     found = labels(40, matched(nod=[(0.0, 1.0)]))
     assert found.positive is found.positive
-
-
-def test_an_annotation_beyond_the_end_is_refused():
-    with pytest.raises(InputError, match=r"a\.eaf: nod from 4\.100 to 4\.600 s lies beyond the end of the video a"):
-        labels(40, matched(nod=[(4.1, 4.6)]))

@@ -310,3 +310,19 @@ def test_what_is_replaced_takes_its_type_and_vocabulary_along_unless_they_are_us
     assert tree.xpath("//TIER[@TIER_ID='my own']/@LINGUISTIC_TYPE_REF") == ["chironomy"]
     assert tree.xpath("//TIER[@TIER_ID='nod [chironomy]']/@LINGUISTIC_TYPE_REF") == ["chironomy 2"]
     assert tree.xpath("//CONTROLLED_VOCABULARY/@CV_ID") == ["chironomy", "chironomy 2"]
+
+
+def test_with_an_offset_a_file_keeps_its_clock(tmp_path: Path) -> None:
+    """A copy of the video without its first ten seconds: what it shows at 2 s the file calls 12 s."""
+    video = tmp_path / "copy.mp4"
+    for name in ("concert.csv", "concert.eaf"):
+        base = tmp_path / name
+        write(base, [Interval(12, 13, "nod")])
+        for _ in range(2):  # twice is as once
+            write_predicted(base, base, video, [predicted(2, 3)], GESTURES, "chironomy", offset=-10)
+            file = read(base)
+            assert of_tier(file, "nod") == of_tier(file, "nod [chironomy]") == [(12, 13)]
+    assert annotations.time_origin(file, "copy") == -10
+    out = tmp_path / "copy.txt"
+    write_predicted(base, out, video, [predicted(2, 3)], GESTURES, "chironomy", offset=-10)
+    assert of_tier(read(out), "nod") == of_tier(read(out), "nod [chironomy]") == [(2, 3)]

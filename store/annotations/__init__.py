@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from store.annotations.elan import EafDocument
-from store.annotations.media import media_for, time_origin
+from store.annotations.media import media_for, media_names, time_origin
 from store.annotations.model import AnnotationFile, Interval, Media
 from store.annotations.text import comma_separated, read_text, tab_delimited
 from store.annotations.tiers import (
@@ -34,6 +34,7 @@ __all__ = [
     "is_confidence",
     "is_predicted",
     "media_for",
+    "media_names",
     "predicted_tier",
     "read",
     "time_origin",

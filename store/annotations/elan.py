@@ -16,7 +16,7 @@ from store.annotations.elan_confidence import confidence_element, set_confidence
 from store.annotations.elan_edit import ANNOTATION_REFS, Editor
 from store.annotations.elan_intervals import milliseconds, set_intervals
 from store.annotations.elan_times import read_intervals
-from store.annotations.media import file_names, media_for
+from store.annotations.media import media_for, media_names
 from store.annotations.model import AnnotationFile, Interval, Media
 from store.annotations.tiers import PREDICTED_SUFFIX, confidence_tier, gesture_of, is_predicted, take_confidence
 from store.errors import InputError
@@ -82,7 +82,7 @@ class EafDocument:
     def link_media(self, media: Media) -> None:
         """Link a media file, unless one of that name is linked already."""
         links = self._header.findall("MEDIA_DESCRIPTOR")
-        if any(file_names(media.url) & file_names(link.get("MEDIA_URL", "")) for link in links):
+        if any(media_names(media.url) & media_names(link.get("MEDIA_URL", "")) for link in links):
             return
         element = etree.Element("MEDIA_DESCRIPTOR", MEDIA_URL=elan_tree.xml_text(media.url), MIME_TYPE=media.mime_type)
         if media.relative_url is not None:

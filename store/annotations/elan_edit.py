@@ -33,9 +33,9 @@ class Editor:
         `entry` is the id of its value in the controlled vocabulary of the tier's type, if it has one.
         """
         element = etree.Element("ALIGNABLE_ANNOTATION", ANNOTATION_ID=self._next_id())
+        set_value(element, value, entry)
         for name, time in zip(SLOT_REFS, span, strict=True):
             element.set(name, self._new_slot(time))
-        set_value(element, value, entry)
         return element
 
     def associated(self, parent: Any, value: str) -> Any:

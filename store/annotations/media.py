@@ -47,7 +47,7 @@ def _valid(relative: str) -> str:
     return re.sub(refused, lambda sign: quote(sign[0]), relative)
 
 
-def file_names(url: str) -> set[str]:
+def media_names(url: str) -> set[str]:
     """Return the file names that a URL may stand for: as written, and unescaped.
 
     ELAN writes names as they are, other programs escape them; ``50%25.mp4`` can be either.
@@ -67,6 +67,6 @@ def time_origin(file: AnnotationFile, recording: str) -> float:
         The recording's id: the media of that stem counts, else the first that is linked.
     """
     for link in file.media:
-        if recording in {PurePath(name).stem for name in file_names(link.url)}:
+        if recording in {PurePath(name).stem for name in media_names(link.url)}:
             return link.time_origin
     return file.media[0].time_origin if file.media else 0.0

@@ -1,0 +1,117 @@
+"""Annotations that were not made on the video as it is: refused with the likely cause, or accepted with an offset."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from store.annotations import Interval, Media, read, write
+from store.errors import InputError
+from store.matching import match
+from store.mismatch import Clock, match_video
+from store.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary("v", ("nod",))
+NTSC = 30000 / 1001
+
+
+def made(tmp_path: Path, spans: list[tuple[float, float]], **given) -> Path:
+    path = tmp_path / "concert.eaf"
+    write(path, [Interval(begin, end, "nod") for begin, end in spans], **given)
+    return path
+
+
+def frames(rate: float, *numbers: int) -> list[tuple[float, float]]:
+    """Return annotations of ten frames from each of some frames on, with times as of that rate."""
+    return [(round(number / rate, 3), round((number + 10) / rate, 3)) for number in numbers]
+
+
+def test_what_fits_is_as_it_was(tmp_path):
+    path = made(tmp_path, [(1, 2), (58, 60.4)])  # hand-set borders may pass the end a little
+    assert match_video(path, VOCABULARY, Clock("concert", 60, 25)) == match(read(path), VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("spans", "clock", "message"),
+    [
+        (
+            [(1, 2), (50, 61), (70, 75), (96, 97.4)],
+            Clock("concert", 60, 25),
+            r"does not fit the video concert \(60\.000 s, 25 frames a second\): 3 of 4 annotations lie beyond its end, "
+            r"nod up to 97\.400 s; likely the video is a shorter copy of the annotated one, or another video; if a "
+            r"copy that begins with it, --offset 0 uses what lies within$",
+        ),
+        (
+            [(70, 75), (96, 97.4)],
+            Clock("concert", 60, 25),
+            r"2 of 2 .* likely the video is a copy that begins later .*, as --offset -12\.5$",
+        ),
+        (
+            frames(29, *range(7, 1800, 149)),
+            Clock("concert", 1800 / NTSC, NTSC),
+            r"reckoned with 29 frames a second instead of 29\.97, and are 3\.3% too long",
+        ),
+        (frames(29, *range(7, 900, 49)), Clock("concert", 1800 / NTSC, NTSC), r"reckoned with 29"),  # all lie within
+        (
+            [(1, 2), (59, 61.9)],
+            Clock("concert", 60.06, NTSC),
+            r"1 of 2 .* reckoned with 29 frames",
+        ),  # too few to be sure
+        ([(1, 2), (59, 63)], Clock("concert", 60.06, NTSC), r"likely the video is a shorter copy"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_likely_cause(tmp_path, spans, clock, message):
+    path = made(tmp_path, spans)
+    with pytest.raises(InputError, match=message) as error:
+        match_video(path, VOCABULARY, clock)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("rate", [24000 / 1001, NTSC, 60000 / 1001])
+@given(numbers=st.lists(st.integers(1, 100000), min_size=20, max_size=60, unique=True))
+@settings(max_examples=30, deadline=None)
+def test_times_of_the_true_rate_are_never_taken_for_others(tmp_path_factory, rate, numbers):
+    path = made(
+        tmp_path_factory.getbasetemp(), frames(rate, *range(0, 100, 20), *(100 + 20 * n for n in sorted(numbers)))
+    )
+    match_video(path, VOCABULARY, Clock("concert", 1e6, rate))
+    path = made(path.parent, frames(int(rate), *(20 * n for n in sorted(numbers))))
+    with pytest.raises(InputError, match="reckoned with"):
+        match_video(path, VOCABULARY, Clock("concert", 1e6, rate))
+
+
+def test_the_cut_copy_is_accepted_with_its_offset(tmp_path):
+    """What was annotated at 70 s is at 10 s in a copy that lacks the first minute; the rest lies outside."""
+    path = made(tmp_path, [(10, 20), (70, 75), (130, 140)])
+    clock = Clock("concert", 60, 25)
+    with pytest.raises(InputError, match="2 of 3"):
+        match_video(path, VOCABULARY, clock)
+    matched = match_video(path, VOCABULARY, clock, offset=-60)
+    assert matched.gestures["nod"] == [(-50, -40), (10, 15), (70, 80)]
+    with pytest.raises(InputError, match=r"with --offset 200 all its annotations lie outside; check its sign"):
+        match_video(path, VOCABULARY, clock, offset=200)
+
+
+def test_the_link_and_the_time_origin_are_named_where_they_are_at_fault(tmp_path):
+    pear = Media("file:///elsewhere/pear.mp4", None, "video/mp4")
+    with pytest.raises(InputError, match=r"or another video \(it is linked to 'pear\.mp4'\)"):
+        match_video(made(tmp_path, [(1, 2), (80, 90)], media=[pear]), VOCABULARY, Clock("concert", 60, 25))
+    late = Media("file:///elsewhere/concert.mp4", None, "video/mp4", 20.0)
+    path = made(tmp_path, [(1, 2), (50, 55)], media=[late])
+    with pytest.raises(InputError, match=r"likely its TIME_ORIGIN of 20\.000 s is not this video's"):
+        match_video(path, VOCABULARY, Clock("concert", 60, 25))
+    # An offset is taken in place of the time origin, not beside it: given twice it says the same.
+    assert match_video(path, VOCABULARY, Clock("concert", 60, 25), offset=2).gestures["nod"] == [(3, 4), (52, 57)]
+
+
+def test_the_worked_example_of_a_time_origin(shared_data):
+    """Of docs/annotations.md: ELAN's TIME_ORIGIN is where in the media the annotations' time 0 lies."""
+    file = read(shared_data / "elan" / "tla-example.eaf")
+    assert [each.time_origin for each in file.media[:2]] == [5.0, 0.0]
+    gestures = Vocabulary("v", ("Gesture #",))
+    found = {video: match(file, gestures, video).gestures["Gesture #"][0] for video in ("example", "pear")}
+    assert next(each.begin for each in file.intervals if each.tier == "Gesture #") == 2.033
+    assert found["example"][0] == pytest.approx(7.033)
+    assert found["pear"][0] == pytest.approx(2.033)
