@@ -8,7 +8,38 @@ from search.data import Data
 from store.features import FeatureStore
 from store.files import sha256
 
-_DIGEST = 36  # characters that MLflow allows
+_DIGEST, _SOURCE = 36, 65535  # characters that MLflow allows
+
+
+def log_data(client: Any, run: str, store: FeatureStore, data: Data, context: str) -> None:
+    """Record with a run what it uses: as a data set, and whole as ``data.json``.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+        Of the place.
+    run : str
+        The run's id.
+    store : FeatureStore
+        Where the features are.
+    data : Data
+        Recordings and annotations.
+    context : {"training", "evaluation"}
+        What for.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    described = describe_data(store, data)
+    client.log_dict(run, described, "data.json")
+    source = {"store": described["store"], "annotations": [str(path) for path in data.sources]}
+    dataset = Dataset(
+        name=store.path.name,
+        digest=digest(described),
+        source_type="local",
+        source=json.dumps(source, ensure_ascii=False)[:_SOURCE],
+        profile=json.dumps({"clips": len(data.labels.known), **described["recordings"]}, ensure_ascii=False),
+    )
+    client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
 
 
 def describe_data(store: FeatureStore, data: Data) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 SWITCH = "CHIRONOMY_TRACKING"
 FOLDER, DATABASE, ARTIFACTS = "chironomy-runs", "mlflow.db", "artifacts"
 EXPERIMENT = "chironomy"
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the pages show it as of language models
 _OFF = ("off", "0", "no", "false")
 _ALWAYS = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 _UNLESS_SET = {
@@ -89,9 +90,22 @@ def connect(place: RunsPlace) -> tuple[Any, str]:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return client, client.create_experiment(name, artifact_location=location)
+            return client, client.create_experiment(name, artifact_location=location, tags=_KIND)
         except MlflowException:  # another process was faster
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
     return client, found.experiment_id
+
+
+def reopened(client: Any, run: str) -> str | None:
+    """Return the id of an earlier run, which is running again, or None if it is not in this place."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.update_run(run, status="RUNNING")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return run

@@ -1,14 +1,13 @@
 """A run as it is recorded."""
 
 import json
-import re
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, is_dataclass
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,14 @@ from heads.training import Epoch
 from search.data import Data
 from search.evaluation import write_csv
 from search.tracking.background import Background
-from search.tracking.inputs import describe_data, digest
-from search.tracking.place import RunsPlace, connect, is_on, prepare, runs_place
+from search.tracking.entries import log_metrics, log_parameters, log_tags, score_metrics
+from search.tracking.inputs import log_data
+from search.tracking.models import log_model
+from search.tracking.place import RunsPlace, connect, is_on, prepare, reopened, runs_place
 from search.tracking.surroundings import surroundings
 from store.features import FeatureStore
 
 _UPLOAD = 600.0  # seconds that a model may take on its way to a server
-_TOGETHER = 100  # parameters or tags that MLflow takes at once
-_ENTRY = 250  # characters of a name
 _within: ContextVar["Record | None"] = ContextVar("tracked", default=None)
 
 
@@ -60,54 +59,39 @@ class Record:
         return None if self.place is None or self.id is None else {"id": self.id, "view": self.place.view}
 
     def parameters(self, values: Mapping[str, Any]) -> None:
-        """Record parameters: what was chosen; each once. Nested ones are named as ``outer.inner``."""
-        flat = {name: _text(value) for name, value in _flat(values, ".")}
-        self._do(lambda client, run: _in_batches(client, run, "params", flat))
+        """Record parameters: what was chosen; each once. Nested ones are named ``outer.inner``."""
+        kept = deepcopy(dict(values))
+        self._do(lambda client, run: log_parameters(client, run, kept))
 
     def tags(self, values: Mapping[str, Any]) -> None:
         """Record tags: what else is to be known or searched for; they may be changed."""
-        flat = {_name(name): _text(value) for name, value in values.items()}
-        self._do(lambda client, run: _in_batches(client, run, "tags", flat))
+        kept = dict(values)
+        self._do(lambda client, run: log_tags(client, run, kept))
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Record numbers, as of an epoch (`step`); a slash in a name makes a group in MLflow's pages."""
-        kept, now = {_name(name): float(value) for name, value in values.items()}, int(time.time() * 1000)
+        self._metrics([(name, value, step) for name, value in values.items()])
 
-        def log(client: Any, run: str) -> None:
-            from mlflow.entities import Metric
-
-            client.log_batch(run, metrics=[Metric(name, value, now, step) for name, value in kept.items()])
-
-        self._do(log)
-
-    def epochs(self, history: Sequence[Epoch], name: str = "") -> None:
+    def epochs(self, history: Sequence[Epoch], name: str = "", first: int = 0) -> None:
         """Record a training's loss and validation score, epoch by epoch.
 
         Parameters
         ----------
         history : sequence of Epoch
-            All epochs; number 0 is the start, which has no loss.
+            Epochs run; all at the end, or one by one while the training goes on.
         name : str
             Of the fold, where there are several.
+        first : int
+            Number of the first of them; number 0 is the start, which has no loss.
         """
-        prefix, now = f"{name}/" if name else "", int(time.time() * 1000)
-        rows = [(f"{prefix}loss", epoch.loss, step) for step, epoch in enumerate(history) if step]
-        rows += [(f"{prefix}validation_score", epoch.score, step) for step, epoch in enumerate(history)]
-
-        def log(client: Any, run: str) -> None:
-            from mlflow.entities import Metric
-
-            for at in range(0, len(rows), 1000):
-                metrics = [Metric(_name(key), value, now, step) for key, value, step in rows[at : at + 1000]]
-                client.log_batch(run, metrics=metrics)
-
-        self._do(log)
+        prefix, numbered = f"{name}/" if name else "", list(enumerate(history, first))
+        self._metrics(
+            [(f"{prefix}loss", epoch.loss, number) for number, epoch in numbered if number]
+            + [(f"{prefix}validation_score", epoch.score, number) for number, epoch in numbered]
+        )
 
     def scores(self, scores: Mapping[str, Any], part: str = "") -> None:
         """Record what `search.evaluation.evaluation` returned: as metrics, and whole as ``PART.json`` and ``PART.csv``.
-
-        As metrics there are the scores over all classes, of every level and every trivial baseline, with the ends of
-        their intervals, and each class's F1 of clips; hundreds more would hide these.
 
         Parameters
         ----------
@@ -116,15 +100,20 @@ class Record:
         part : str
             Of what, as ``test``; the metrics' names begin with it.
         """
-        prefix = f"{part}/" if part else ""
-        self.metrics({f"{prefix}{name}": value for name, value in _shown(scores)})
-        self.document(f"{part or 'scores'}.json", scores)
-        self.artifact(f"{part or 'scores'}.csv", lambda path: write_csv(path, scores))
+        prefix, file = (f"{part}/", part) if part else ("", "scores")
+        kept, now = deepcopy(dict(scores)), _now()
+
+        def act(client: Any, run: str) -> None:
+            log_metrics(client, run, [(f"{prefix}{name}", value, 0) for name, value in score_metrics(kept)], now)
+
+        self._do(act)
+        self.document(f"{file}.json", kept)
+        self.artifact(f"{file}.csv", lambda path: write_csv(path, kept))
 
     def document(self, name: str, content: Any) -> None:
         """Record JSON-ready content as an artifact."""
-        text = json.dumps(content, indent=2, ensure_ascii=False)
-        self._do(lambda client, run: client.log_text(run, text, name))
+        kept = deepcopy(content)
+        self._do(lambda client, run: client.log_text(run, json.dumps(kept, indent=2, ensure_ascii=False), name))
 
     def artifact(self, name: str, write: Callable[[Path], Any]) -> None:
         """Record a file that is made for it, a table or a figure.
@@ -136,14 +125,14 @@ class Record:
         write : callable
             Writes it, given where to; called later, in another thread.
         """
+        folder, _, file = name.rpartition("/")
 
-        def log(client: Any, run: str) -> None:
-            folder, _, file = name.rpartition("/")
+        def make(client: Any, run: str) -> None:
             with tempfile.TemporaryDirectory() as temporary:
                 write(Path(temporary, file))
                 client.log_artifact(run, str(Path(temporary, file)), folder or None)
 
-        self._do(log)
+        self._do(make)
 
     def file(self, path: Path, folder: str = "") -> None:
         """Record a file that is there, or a folder with what is in it; it must stay until the run ends."""
@@ -163,28 +152,11 @@ class Record:
         context : {"training", "evaluation"}
             What for.
         """
-
-        def log(client: Any, run: str) -> None:
-            from mlflow.entities import Dataset, DatasetInput, InputTag
-
-            described = describe_data(store, data)
-            client.log_dict(run, described, "data.json")
-            profile = {"recordings": len(data.recordings), "clips": len(data.labels.known)}
-            source = {"store": described["store"], "annotations": [str(path) for path in data.sources]}
-            dataset = Dataset(
-                name=store.path.name,
-                digest=digest(described),
-                source_type="local",
-                source=json.dumps(source, ensure_ascii=False),
-                profile=json.dumps(profile | described["recordings"], ensure_ascii=False),
-            )
-            client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
-
-        self._do(log)
+        self._do(lambda client, run: log_data(client, run, store, data, context))
         spec = store.spec
         self.tags({"backbone": f"{spec.backbone} ({spec.kind}), weights {spec.weights}"})
         if spec.untrained:
-            self.tags({"untrained backbone": "scores show that the path works, not how well it can"})
+            self.tags({"untrained backbone": "true"})  # scores show that the path works, not how well it can
 
     def trained(self, model: GestureModel, folder: Path) -> None:
         """Record what came of a training: scores of all parts, thresholds and best epoch, and the saved model."""
@@ -204,24 +176,22 @@ class Record:
         folder : Path
             The model's; it must stay until the run ends.
         """
-
-        def log(client: Any, run: str) -> None:
-            from search.tracking.models import log_model
-
-            log_model(client, run, folder)
-
-        self._do(log, _UPLOAD)
+        self._do(lambda client, run: log_model(client, run, folder), _UPLOAD)
 
     def bury(self, run: str) -> None:
         """Mark another run as KILLED that is RUNNING still: its process is known to be gone."""
 
-        def log(client: Any, _: str) -> None:
+        def mark(client: Any, _: str) -> None:
             if client.get_run(run).info.status == "RUNNING":
                 client.set_terminated(run, "KILLED")
 
-        self._do(log)
+        self._do(mark)
 
-    def _do(self, log: Callable[[Any, str], Any], patience: float | None = None) -> None:
+    def _metrics(self, rows: list[tuple[str, float, int]]) -> None:
+        now = _now()
+        self._do(lambda client, run: log_metrics(client, run, rows, now))
+
+    def _do(self, act: Callable[[Any, str], Any], patience: float | None = None) -> None:
         """Have something done with the client and the run's id, in the background."""
         if self._background is None or self.place is None:
             return
@@ -229,23 +199,28 @@ class Record:
 
         def step() -> None:
             if self._id is not None:
-                log(connect(place)[0], self._id)
+                act(connect(place)[0], self._id)
 
         self._background.do(step, *(() if patience is None else (patience,)))
 
-    def _start(self, name: str, tags: dict[str, str], parent: "Record | str | None", run: str | None) -> None:
+    def _start(
+        self, kind: str, name: str, parameters: dict[str, Any], parent: "Record | str | None", run: str | None
+    ) -> None:
+        """Make the run, or go on with an earlier one."""
         if self._background is None or self.place is None:
             return
-        place, folder = self.place, Path.cwd()
+        place = self.place
 
         def step() -> None:
             try:
                 client, experiment = connect(place)
-                whose = parent.id if isinstance(parent, Record) else parent
-                kept = tags | surroundings(folder) | ({} if whose is None else {"mlflow.parentRunId": whose})
-                self._id = _reopened(client, run) if run is not None else None
+                self._id = None if run is None else reopened(client, run)
                 if self._id is None:
-                    self._id = client.create_run(experiment, tags=kept, run_name=name).info.run_id
+                    whose = parent.id if isinstance(parent, Record) else parent
+                    tags = {"chironomy": kind, "mlflow.source.name": f"chironomy {kind}", "mlflow.source.type": "LOCAL"}
+                    tags |= surroundings() | ({} if whose is None else {"mlflow.parentRunId": whose})
+                    self._id = client.create_run(experiment, tags=tags, run_name=name).info.run_id
+                    log_parameters(client, self._id, parameters)
             finally:
                 self._created.set()
 
@@ -299,10 +274,7 @@ def tracked(
     else:
         prepare()
         record = Record(runs_place(beside))
-    tags = {"chironomy": kind, "mlflow.source.name": f"chironomy {kind}", "mlflow.source.type": "LOCAL"}
-    record._start(name, tags, parent or outer, run)
-    if run is None:
-        record.parameters(parameters)
+    record._start(kind, name, deepcopy(dict(parameters)), outer if parent is None else parent, run)
     token, began, status = _within.set(record), time.monotonic(), "FAILED"
     try:
         yield record
@@ -315,58 +287,6 @@ def tracked(
         record._end(status, time.monotonic() - began)
 
 
-def _reopened(client: Any, run: str) -> str | None:
-    """Return the id of an earlier run, which is running again, or None if it is not in this place."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.update_run(run, status="RUNNING")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
-    return run
-
-
-def _in_batches(client: Any, run: str, what: str, values: Mapping[str, str]) -> None:
-    from mlflow.entities import Param, RunTag
-
-    entity = {"params": Param, "tags": RunTag}[what]
-    entries = [entity(name, value) for name, value in values.items()]
-    for at in range(0, len(entries), _TOGETHER):
-        client.log_batch(run, **{what: entries[at : at + _TOGETHER]})
-
-
-def _flat(values: Mapping[str, Any], separator: str) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        inner = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-        if isinstance(inner, Mapping):
-            yield from ((f"{_name(name)}{separator}{key}", each) for key, each in _flat(inner, separator))
-        else:
-            yield _name(name), inner
-
-
-def _shown(scores: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield the numbers to be seen as metrics."""
-    for name, value in scores.items():
-        if name == "classes":
-            continue
-        if name.endswith("_interval"):
-            yield from zip((f"{name}_low", f"{name}_high"), value or (), strict=False)  # None: there is one block
-        elif name == "differences":
-            yield from ((f"above/{Path(against).name}", found["mean"]) for against, found in value.items())
-        elif isinstance(value, Mapping):  # frames, events, and these by their overlap
-            yield from ((f"{name}/{key}", each) for key, each in _shown(value))
-        elif isinstance(value, int | float):
-            yield name, float(value)
-    if "differences" in scores:
-        yield from ((f"f1/{name}", found["f1"]) for name, found in scores["classes"].items())
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _name(name: str) -> str:
-    """Return a name that MLflow takes."""
-    return re.sub(r"[^\w/. -]", "_", name).strip("/")[:_ENTRY]
+def _now() -> int:
+    """Return the time in milliseconds, as MLflow counts it."""
+    return int(time.time() * 1000)

@@ -14,14 +14,8 @@ _SOURCE = Path(__file__).resolve().parents[2]
 
 
 @functools.lru_cache
-def surroundings(folder: Path) -> dict[str, str]:
-    """Return tags that tell where a run took place.
-
-    Parameters
-    ----------
-    folder : Path
-        The working directory.
-    """
+def surroundings() -> dict[str, str]:
+    """Return tags that tell where this process runs; read once."""
     import torch
 
     tags = {
@@ -37,16 +31,17 @@ def surroundings(folder: Path) -> dict[str, str]:
         tags["version.chironomy"] = importlib.metadata.version("chironomy")
     with suppress(OSError, KeyError, ImportError):  # nobody has to have a name
         tags["mlflow.user"] = getpass.getuser()
-    tags |= {f"git.{name}": value for name, value in _git(folder).items()}
-    if "commit" in (state := _git(folder)):
-        tags["mlflow.source.git.commit"] = state["commit"]
+    with suppress(OSError):  # the working directory may be gone
+        here = _git(Path.cwd())
+        tags |= {f"git.{name}": value for name, value in here.items()}
+        if "commit" in here:
+            tags["mlflow.source.git.commit"] = here["commit"]
     source = _git(_SOURCE)
     if source.get("folder") == str(_SOURCE):  # else it is installed, in some project's environment perhaps
         tags |= {f"version.chironomy.{name}": source[name] for name in ("commit", "dirty") if name in source}
     return tags
 
 
-@functools.lru_cache
 def _git(folder: Path) -> dict[str, str]:
     """Return the checkout that a folder is in, its commit and whether something was changed; nothing without git."""
     state = {}
