@@ -12,6 +12,7 @@ from rich_argparse import RichHelpFormatter
 from commands.annotations import add_annotations, add_convert
 from commands.features import add_extract, add_inspect
 from commands.models import add_evaluate, add_label, add_train
+from commands.reproduce import add_reproduce
 from commands.shared import complain
 from commands.trial import add_demo
 from store.errors import InputError
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         add_train,
         add_evaluate,
         add_label,
+        add_reproduce,
         add_demo,
     ):
         add(commands)

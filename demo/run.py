@@ -16,7 +16,8 @@ from heads.model import load_model
 from search.blocks import GAP
 from search.data import load_data
 from search.evaluation import evaluation
-from search.figures import timeline
+from search.figures.style import save
+from search.figures.timelines import timeline
 from search.runs import predicted, train
 from store import annotations
 from store.annotations import ANNOTATED_TIER, Interval, media_for
@@ -132,8 +133,7 @@ def _draw_figure(folder: Path, model: Path, store: Place, video: Path, learned_u
     truth = match(annotations.read(video.with_suffix(".eaf")), loaded.vocabulary)
     labels = label_clips(recording, opened.spec, truth, loaded.vocabulary)
     out = folder / f"{video.stem}.png"
-    timeline(
-        out,
+    figure = timeline(
         f"{video.stem}: annotated up to the line, labelled by chironomy beyond it (untrained backbone)",
         recording.read("times"),
         loaded.vocabulary.classes,
@@ -142,4 +142,5 @@ def _draw_figure(folder: Path, model: Path, store: Place, video: Path, learned_u
         loaded.head.thresholds,
         learned_until,
     )
+    save(figure, out.with_suffix(""))
     return out

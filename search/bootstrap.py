@@ -47,9 +47,13 @@ class Counts:
         """Return F1 over all classes at once."""
         return float(scores_of_counts(*(np.array(each.sum()) for each in (self.hits, self.predicted, self.true)))[2])
 
+    def drawn(self, weights: NDArray) -> Scores:
+        """Return the scores in each draw, (draws, classes); weights (draws, blocks) say how often a block is in it."""
+        return scores_of_counts(weights @ self.hits, weights @ self.predicted, weights @ self.true)
+
     def drawn_f1(self, weights: NDArray) -> NDArray[np.float64]:
-        """Return F1 in each draw, (draws, classes); weights (draws, blocks) say how often each block is in it."""
-        return scores_of_counts(weights @ self.hits, weights @ self.predicted, weights @ self.true)[2]
+        """Return F1 in each draw, (draws, classes)."""
+        return self.drawn(weights)[2]
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,35 @@ def show_demo(result: dict[str, Any]) -> None:
         print(f"{name + ':':<14} {path}")
 
 
+def show_reproduction(result: dict[str, Any]) -> None:
+    """Print what `search.reproduction.reproduce` returned: Tables 7 and 8, the test part."""
+    _show_notes(result)
+    for name, rows in result["tables"].items():
+        table = Table(title=f"{name.replace('-', ' ')}: mean F1, test part [95 %]", title_justify="left")
+        for head, *columns in [list(row) for row in rows[:1]]:
+            table.add_column(head)
+            for column in columns:
+                if column.endswith("test"):
+                    table.add_column(column.removesuffix(": test"), justify="right")
+        for row in rows:
+            name, *cells = [value for column, value in row.items() if not column.endswith("train")]
+            table.add_row(name, *map(_reproduced, cells))
+        _print(table)
+    counted = result["experiments"]
+    print(f"experiments: {counted['now']} done now, {counted['before']} before, {counted['not_possible']} not possible")
+    _show_untrained(result)
+    for name, path in result["files"].items():
+        print(f"{name + ':':<10} {path}")
+
+
+def _reproduced(cell: dict[str, Any]) -> str:
+    if cell["value"] is None:
+        return cell["reason"]
+    beside = "".join(f"\n{name} {value:.2f}" for name, value in cell["baselines"].items())
+    paper = "" if cell["paper"] is None else f"\npaper {cell['paper']:.2f}"
+    return f"{cell['value']:.2f}{_interval(cell['interval'])}{paper}{beside}"
+
+
 def _scores_table(title: str, parts: dict[str, dict[str, Any]]) -> Table:
     """Return scores over all classes, a column for each part; intervals are of 95 %."""
     table = Table(title=title, title_justify="left")

@@ -32,6 +32,7 @@ class _Speed(ProgressColumn):
 
 
 _silent = False
+_shown = 0  # bars of this process: one within another would be drawn over it
 
 
 def silence() -> None:
@@ -42,7 +43,7 @@ def silence() -> None:
 
 @contextmanager
 def progress(description: str, total: int | None, unit: str = "") -> Iterator[Advance]:
-    """Show a progress bar on standard error while the block runs.
+    """Show a progress bar on standard error while the block runs; none within another.
 
     Parameters
     ----------
@@ -58,6 +59,7 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ad
     Advance
         To be called after each step.
     """
+    global _shown
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -67,10 +69,15 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ad
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=_silent or not console.is_terminal) as bar:
-        task = bar.add_task(description, total=total, unit=unit, note="")
+    hidden = _silent or _shown > 0 or not console.is_terminal
+    _shown += 1
+    try:
+        with Progress(*columns, console=console, disable=hidden) as bar:
+            task = bar.add_task(description, total=total, unit=unit, note="")
 
-        def advance(steps: int = 1, note: str = "") -> None:
-            bar.update(task, advance=steps, note=note)
+            def advance(steps: int = 1, note: str = "") -> None:
+                bar.update(task, advance=steps, note=note)
 
-        yield advance
+            yield advance
+    finally:
+        _shown -= 1

@@ -1,0 +1,1 @@
+"""Figures, for screen and print; `style` is the look of all of them."""
