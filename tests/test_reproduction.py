@@ -74,7 +74,7 @@ def rows(out: Path, table: str) -> list[dict[str, str]]:
 def test_every_experiment_is_done_once(finished) -> None:
     assert finished.result["experiments"] == {"finished": ALL_DONE, "now": ALL_DONE, "before": 0, "not_possible": 0}
     assert len(kept(finished.out)) == ALL_DONE
-    assert [path.name for path in (finished.out / "experiments").iterdir() if path.name.startswith(".")] == []
+    assert list((finished.out / "experiments").glob(".*")) == []
 
 
 def test_every_cell_is_filled(finished) -> None:
@@ -198,7 +198,7 @@ def test_what_has_changed_is_done_again_and_nothing_else(change, finished, plant
     out = tmp_path / "out"
     shutil.copytree(finished.out, out)
     done = []
-    monkeypatch.setattr("search.reproduction.running.run", lambda inputs, each, *_: done.append(each.name))
+    monkeypatch.setattr("search.reproduction.running.run", lambda inputs, job, *_: done.append(job.experiment.name))
     annotated, settings = list(planted.annotated), QUICK
     expected = set(kept(out))
     if change == "annotation":

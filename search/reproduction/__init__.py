@@ -23,9 +23,9 @@ from search.reproduction.experiments import (
     obstacle,
 )
 from search.reproduction.output import Reproduction, write_all
-from search.reproduction.own_data import GESTURES, count_all, counts_tables, parts_table, recordings_table
+from search.reproduction.own_data import GESTURES, SUPERCLASSES, count_all, counts_tables, parts_table, recordings_table
 from search.reproduction.results import Result, identities, result_file
-from search.reproduction.running import Job, run_all
+from search.reproduction.running import Job, going_on, run_all
 from search.reproduction.scores import TITLES, average_tables, class_tables
 from search.tables import UNTRAINED
 from store.errors import InputError
@@ -79,42 +79,33 @@ def reproduce(
     choose_device(device)
     inputs = find_inputs(store, annotation_paths, settings or reproduction_settings(), device)
     data = _load(inputs)
-    counted = count_all(inputs.opened, inputs.files, inputs.settings.clip_rule)
     names = [recordings[0] for recordings in data[ALL, GESTURES].timeline.annotated.values()]
     kept = _prepare(out)
     try:
-        with FileLock(out / ".lock", timeout=0):
-            results, done = _experiments(inputs, data, names, kept, jobs)
-            found = Reproduction(
-                recordings=[
-                    recordings_table(counted[GESTURES], inputs.opened),
-                    *counts_tables(counted),
-                    parts_table(results),
-                ],
-                averages=average_tables(results, names),
-                classes=class_tables(results, names),
-                figures=draw_all(counted, results),
-                warnings=[UNTRAINED] if inputs.opened.spec.untrained else [],
-                notes=[_described(inputs), *_notes(data)],
-            )
+        with (
+            FileLock(out / ".lock", timeout=0),
+            going_on("reproduce", out.name, asdict(inputs.settings), out, kept / ".run") as record,
+        ):
+            record.data(inputs.opened, data[ALL, SUPERCLASSES])
+            results, done = _experiments(inputs, data, names, kept, jobs, record.id)
+            found = _all_of_it(inputs, data, names, results)
             files = write_all(found, out)
+            for what in ("page", "tables", "figures"):
+                record.file(Path(files[what]))
     except Timeout:
         raise InputError(
             f"{out}: another chironomy reproduce is at work in it; wait for it or name another folder"
         ) from None
     finished = sum(isinstance(result, Result) for result in results.values())
+    counted = {"finished": finished, "now": finished - done, "before": done, "not_possible": len(results) - finished}
     return {
         "out": str(out),
-        "experiments": {
-            "finished": finished,
-            "now": finished - done,
-            "before": done,
-            "not_possible": len(results) - finished,
-        },
+        "experiments": counted,
         "tables": {table.name: _json(table) for table in found.averages},
         "untrained_backbone": inputs.opened.spec.untrained,
         "notes": list(found.notes),
         "files": files,
+        "run": record.describe(),
     }
 
 
@@ -153,7 +144,12 @@ def _prepare(out: Path) -> Path:
 
 
 def _experiments(
-    inputs: Inputs, data: dict[tuple[str, str], Data], names: Sequence[str], kept: Path, workers: int | None
+    inputs: Inputs,
+    data: dict[tuple[str, str], Data],
+    names: Sequence[str],
+    kept: Path,
+    workers: int | None,
+    parent: str | None,
 ) -> tuple[dict[Experiment, Result | str], int]:
     """Do what is not done; return of each experiment its result, or why there is none, and how many were done."""
     results: dict[Experiment, Result | str] = {}
@@ -164,7 +160,7 @@ def _experiments(
         seen = data[FIRST if each.data == FIRST else ALL, each.vocabulary]
         found = obstacle(inputs, each, seen) or Result.load(result_file(kept, each), identity[each])
         if found is None:
-            pending.append(Job(each, identity[each]))
+            pending.append(Job(each, identity[each], parent))
         else:
             results[each] = found
     done = sum(isinstance(result, Result) for result in results.values())
@@ -175,6 +171,21 @@ def _experiments(
             raise InputError(f"{kept}: what {job.experiment.name} has given is gone; leave the folder alone meanwhile")
         results[job.experiment] = result
     return {each: results[each] for each in every}, done
+
+
+def _all_of_it(
+    inputs: Inputs, data: dict[tuple[str, str], Data], names: Sequence[str], results: dict[Experiment, Result | str]
+) -> Reproduction:
+    counted = count_all(inputs.opened, inputs.files, inputs.settings.clip_rule)
+    own = [recordings_table(counted[GESTURES], inputs.opened), *counts_tables(counted), parts_table(results)]
+    return Reproduction(
+        recordings=own,
+        averages=average_tables(results, names),
+        classes=class_tables(results, names),
+        figures=draw_all(counted, results),
+        warnings=[UNTRAINED] if inputs.opened.spec.untrained else [],
+        notes=[_described(inputs), *_notes(data)],
+    )
 
 
 def _notes(data: dict[tuple[str, str], Data]) -> list[str]:

@@ -2,10 +2,12 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +18,15 @@ from heads.inputs import size_in_memory
 from heads.memory import free_memory
 from heads.scale import CONV4, ENERGY, GRID
 from heads.training import choose_device
-from search.evaluation import MODEL, PROBE
+from search.evaluation import MODEL, PROBE, evaluation
 from search.fitting import Workbench
 from search.folds import fit_fold, to_score
 from search.reproduction.experiments import Experiment, Inputs
 from search.reproduction.results import Result, result_file
+from search.shelf import Shelf
+from search.tracking import Record, tracked
 from store.errors import InputError
+from store.files import write_atomically
 from store.progress import progress
 
 SYSTEMS_KEPT = (MODEL, PROBE, "always", "chance")
@@ -38,10 +43,13 @@ class Job:
         Which.
     identity : str
         What tells its result from any other.
+    parent : str, optional
+        Id of the recorded run that it belongs to.
     """
 
     experiment: Experiment
     identity: str
+    parent: str | None = None
 
 
 def run_all(inputs: Inputs, folder: Path, jobs: Sequence[Job], workers: int | None, done: int) -> None:
@@ -83,49 +91,79 @@ def run_all(inputs: Inputs, folder: Path, jobs: Sequence[Job], workers: int | No
 def _do(inputs: Inputs, folder: Path, job: Job) -> str:
     """Do one experiment; return what is wrong with its inputs, or nothing."""
     try:
-        run(inputs, job.experiment, folder, job.identity)
+        run(inputs, job, folder)
     except InputError as error:
         return str(error)
     return ""
 
 
-def run(inputs: Inputs, experiment: Experiment, folder: Path, identity: str) -> Result:
-    """Do one experiment and keep its result.
+def run(inputs: Inputs, job: Job, folder: Path) -> None:
+    """Do one experiment, keep its result, and record it.
 
     Parameters
     ----------
     inputs : Inputs
         With what.
-    experiment : Experiment
+    job : Job
         Which.
     folder : Path
         Where its result goes, and while it trains its state.
-    identity : str
-        What tells its result from any other.
     """
+    path = result_file(folder, job.experiment)
+    chosen = asdict(job.experiment) | asdict(inputs.settings)
+    kept = path.with_name(f".{path.name}.run")
+    with going_on("experiment", job.experiment.name, chosen, folder.parent, kept, job.parent) as record:
+        _train_and_score(inputs, job, path, record)
+    kept.unlink(missing_ok=True)
+
+
+@contextmanager
+def going_on(
+    kind: str, name: str, chosen: Mapping[str, Any], beside: Path, kept: Path, parent: str | None = None
+) -> Iterator[Record]:
+    """Record a run as `search.tracking.tracked` does, and go on with the one that was stopped before.
+
+    Parameters
+    ----------
+    kind, name, chosen, beside, parent
+        As there.
+    kept : Path
+        File with the id of the run; removed by whoever does not want it gone on with.
+    """
+    before = kept.read_text() if kept.is_file() else None
+    with tracked(kind, name, chosen, beside=beside, parent=parent, run=before) as record:
+        if record.id is not None:
+            write_atomically(kept, record.id.encode())
+        yield record
+
+
+def _train_and_score(inputs: Inputs, job: Job, path: Path, record: Record) -> None:
     began = time.monotonic()
-    path = result_file(folder, experiment)
+    experiment, settings = job.experiment, inputs.settings
     state = path.with_name(f".{path.name}.training")
     vocabulary, data = inputs.load(experiment)
-    bench = Workbench(inputs.opened, data, vocabulary, experiment.system, inputs.settings, inputs.device)
+    bench = Workbench(Shelf(inputs.opened, data), vocabulary, experiment.system, settings, inputs.device)
     fold = inputs.fold(experiment, data)
     fitted, found = fit_fold(bench, data, fold, state)
     training = fold.split.training
     probability, by_probe = bench.predict(fitted, training)
-    present = fitted.head.present(probability), fitted.probe.present(by_probe)
     frequency = data.labels.positive[training].mean(axis=0)
-    scored = {"train": to_score(data, training, probability, *present, frequency), **found.scored}
-    assert fitted.trained is not None
+    learned = to_score(data, training, (fitted.head, probability), (fitted.probe, by_probe), frequency)
+    record.epochs(fitted.history)
+    record.scores(evaluation(vocabulary.classes, found.scored["test"]), "test")
+    assert found.best is not None
     result = Result(
         clips={part: len(index) for part, index in asdict(fold.split).items()},
-        counts={part: {name: each.counts[name] for name in SYSTEMS_KEPT} for part, each in scored.items()},
-        history=[asdict(epoch) for epoch in fitted.trained.history],
-        best=fitted.trained.best,
+        counts={
+            part: {name: each.counts[name] for name in SYSTEMS_KEPT}
+            for part, each in {"train": learned, **found.scored}.items()
+        },
+        history=[asdict(epoch) for epoch in fitted.history],
+        best=found.best,
         seconds=time.monotonic() - began,
     )
-    result.save(path, identity, experiment)
+    result.save(path, job.identity, experiment)
     Checkpoint(state, None).clear()
-    return result
 
 
 def _workers(inputs: Inputs) -> int:
