@@ -8,6 +8,7 @@ from commands.shared import (
     add_annotation_paths,
     add_device,
     add_json,
+    add_offset,
     add_store,
     command,
     positive,
@@ -23,6 +24,7 @@ def add_reproduce(commands: Any) -> None:
     parser.set_defaults(when_stopped="what is finished is kept, the same command goes on")
     add_store(parser, "store", metavar="STORE")
     add_annotation_paths(parser)
+    add_offset(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results, tables and figures")
     parser.add_argument("--quick", action="store_true", help="three epochs each: to see that everything runs")
     parser.add_argument("--preset", choices=("default", "paper"), default="default", help="settings to train with")
@@ -50,5 +52,6 @@ def _run(arguments: Arguments) -> None:
         settings=reproduction_settings(arguments.preset, **chosen),
         jobs=arguments.jobs,
         device=arguments.device,
+        offset=arguments.offset,
     )
     show(arguments, result, show_reproduction)

@@ -1,7 +1,7 @@
 """Planted recordings annotated with two of the paper's gestures: what its experiments are tried on in seconds.
 
-As a program, ``python tests/planted_guitar.py FAMILY STORE OUT``, it does the experiments, with the backbone
-``tiny`` from an empty folder.
+As a program, ``python tests/planted_guitar.py STORE OUT JOBS``, it does the experiments, with the backbone
+``tiny`` made known in the folder that ``TINY_FAMILY`` names, in its workers too.
 """
 
 import os
@@ -29,17 +29,18 @@ def write_guitar(store: Path, name: str, *, sound: bool = True, clips: int = 40)
     return annotated
 
 
-def start(family: Path, store: Path, out: Path, **given: object) -> subprocess.Popen:
+def start(family: Path, store: Path, out: Path, jobs: int = 1, **environment: str) -> subprocess.Popen:
     """Do the experiments in a process that can be killed."""
-    command = [sys.executable, "tests/planted_guitar.py", *map(str, (family, store, out)), *map(str, given.values())]
-    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ | paths)
+    command = [sys.executable, "tests/planted_guitar.py", *map(str, (store, out, jobs))]
+    needed = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]), "TINY_FAMILY": str(family)}
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | needed | environment)
 
+
+if "TINY_FAMILY" in os.environ:
+    added(Path(os.environ["TINY_FAMILY"])).__enter__()
 
 if __name__ == "__main__":
     from search.reproduction import reproduce
 
-    family, store, out = map(Path, sys.argv[1:4])
-    with added(family):
-        annotated = sorted(store.parent.glob("*.csv"))
-        reproduce(store, annotated, out, settings=QUICK, jobs=1)
+    store, out = map(Path, sys.argv[1:3])
+    reproduce(store, sorted(store.parent.glob("*.csv")), out, settings=QUICK, jobs=int(sys.argv[3]))

@@ -237,6 +237,39 @@ def test_a_killed_run_goes_on(planted, finished, tiny, tmp_path) -> None:
     assert result["tables"] == finished.result["tables"]
 
 
+@pytest.mark.slow
+def test_two_at_a_time_killed_and_recorded(planted, finished, tiny, tmp_path) -> None:
+    """Workers end with their parent; what they did is kept, and recorded as one run with a run for each experiment."""
+    out = tmp_path / "out"
+    recorded = {"CHIRONOMY_TRACKING": "on", "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/runs.db"}
+    process = start(tiny, planted.store, out, 2, **recorded)
+    while len(kept(out)) < 4:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    time.sleep(2)  # workers notice at once
+    before = kept(out)
+    time.sleep(3)
+    assert kept(out) == before
+    assert start(tiny, planted.store, out, 2, **recorded).wait() == 0
+    after = kept(out)
+    assert {name: after[name] for name in before} == before
+    same = [json.loads(content) | {"seconds": 0} for _, content in after.values()]
+    expected = [json.loads(content) | {"seconds": 0} for _, content in kept(finished.out).values()]
+    assert sorted(map(json.dumps, same)) == sorted(map(json.dumps, expected))
+
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "runs.db") as runs:
+        found = runs.execute("select run_uuid, name, status from runs").fetchall()
+        parents = dict(runs.execute("select run_uuid, value from tags where key = 'mlflow.parentRunId'").fetchall())
+    (top,) = [run for run, name, _ in found if name == "out"]
+    assert {status for _, _, status in found} == {"FINISHED"}
+    assert len(found) == ALL_DONE + 1
+    assert {*parents.values()} == {top}
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_a_training_stopped_in_the_middle_goes_on(planted, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("heads.checkpoint._SHARE_OF_TIME", 1e9)

@@ -25,6 +25,12 @@ _ESCAPES = {
     "→": r"$\rightarrow$",
     "…": r"\ldots{}",
 }
+# Makes what is wider or higher than a page as small as it has to be.
+LATEX_PREAMBLE = r"""\newsavebox{\fitted}
+\newcommand{\fit}[1]{\sbox{\fitted}{#1}%
+\ifdim\wd\fitted>\linewidth\sbox{\fitted}{\resizebox{\linewidth}{!}{\usebox{\fitted}}}\fi
+\ifdim\dimexpr\ht\fitted+\dp\fitted\relax>.85\textheight\resizebox*{!}{.85\textheight}{\usebox{\fitted}}\else
+\usebox{\fitted}\fi}"""
 _SCORES = ("value", "low", "high", "paper", "probe", "always", "chance", "reason")
 
 
@@ -64,13 +70,13 @@ def csv_text(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """Return a table as a LaTeX float; it needs the packages booktabs and graphicx."""
+    """Return a table as a LaTeX float; it needs the packages booktabs and graphicx, and `LATEX_PREAMBLE`."""
     body = [
         r"\begin{table}[p]",
         r"\centering",
         rf"\caption{{{latex_text(table.title)}}}",
         rf"\label{{tab:{table.name}}}",
-        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        r"\fit{%",
         rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
         r"\toprule",
         " & ".join(latex_text(column) for column in table.columns) + r" \\",

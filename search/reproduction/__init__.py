@@ -45,6 +45,7 @@ def reproduce(
     settings: Settings | None = None,
     jobs: int | None = None,
     device: str = "auto",
+    offset: float | None = None,
 ) -> dict[str, Any]:
     """Do the paper's experiments (Table 6) on a store, and write its tables and figures.
 
@@ -65,6 +66,8 @@ def reproduce(
         Experiments at a time; as many as there are cores and memory for, if not given.
     device : {"auto", "cpu", "cuda"}
         Where to train.
+    offset : float, optional
+        Seconds to be added to the annotations' times, as `search.data.load_data` takes them.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def reproduce(
         If something given cannot be used. What was done before is kept.
     """
     choose_device(device)
-    inputs = find_inputs(store, annotation_paths, settings or reproduction_settings(), device)
+    inputs = find_inputs(store, annotation_paths, settings or reproduction_settings(), device, offset)
     data = _load(inputs)
     names = [recordings[0] for recordings in data[ALL, GESTURES].timeline.annotated.values()]
     kept = _prepare(out)
@@ -176,7 +179,7 @@ def _experiments(
 def _all_of_it(
     inputs: Inputs, data: dict[tuple[str, str], Data], names: Sequence[str], results: dict[Experiment, Result | str]
 ) -> Reproduction:
-    counted = count_all(inputs.opened, inputs.files, inputs.settings.clip_rule)
+    counted = count_all(inputs.opened, inputs.files, inputs.settings.clip_rule, inputs.offset)
     own = [recordings_table(counted[GESTURES], inputs.opened), *counts_tables(counted), parts_table(results)]
     return Reproduction(
         recordings=own,

@@ -67,12 +67,15 @@ class Inputs:
         How to train.
     device : str
         Where.
+    offset : float, optional
+        Seconds to be added to the annotations' times, in place of their files' time origins.
     """
 
     store: str
     files: tuple[Path, ...]
     settings: Settings
     device: str = "auto"
+    offset: float | None = None
 
     @cached_property
     def opened(self) -> FeatureStore:
@@ -86,7 +89,8 @@ class Inputs:
     def load(self, experiment: Experiment) -> tuple[Vocabulary, Data]:
         """Return the classes of an experiment, and its clips."""
         vocabulary = load_vocabulary(experiment.vocabulary)
-        return vocabulary, load_data(self.opened, self.used(experiment), vocabulary, self.settings.clip_rule)
+        files, rule = self.used(experiment), self.settings.clip_rule
+        return vocabulary, load_data(self.opened, files, vocabulary, rule, self.offset)
 
     def fold(self, experiment: Experiment, data: Data) -> Fold:
         """Return the parts of an experiment's clips.
@@ -99,7 +103,9 @@ class Inputs:
         return make_folds(experiment.split, data.timeline, self.settings.seed)[0]
 
 
-def find_inputs(store: Place, paths: Sequence[Path], settings: Settings, device: str = "auto") -> Inputs:
+def find_inputs(
+    store: Place, paths: Sequence[Path], settings: Settings, device: str = "auto", offset: float | None = None
+) -> Inputs:
     """Return what the experiments are done with.
 
     Raises
@@ -109,7 +115,7 @@ def find_inputs(store: Place, paths: Sequence[Path], settings: Settings, device:
     """
     opened = FeatureStore(store)
     files = {stem: path for stem, path in sorted(annotations.find(paths).items()) if stem in opened}
-    inputs = Inputs(str(store), tuple(files.values()), settings, device)
+    inputs = Inputs(str(store), tuple(files.values()), settings, device, offset)
     if not files:
         load_data(opened, paths, load_vocabulary(VOCABULARIES[0]))  # says what is there and what is missing
     return inputs

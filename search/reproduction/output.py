@@ -7,7 +7,7 @@ from pathlib import Path
 from search.figures.style import save, svg
 from search.rendering.html import figure_html, page, paragraph, table_html
 from search.rendering.tables import Table
-from search.rendering.text import csv_text, latex, latex_text, markdown
+from search.rendering.text import LATEX_PREAMBLE, csv_text, latex, latex_text, markdown
 from search.reproduction.drawing import Drawn
 from store.files import write_atomically
 
@@ -121,6 +121,7 @@ def _latex(found: Reproduction) -> str:
         r"\usepackage[margin=2cm]{geometry}",
         r"\usepackage{booktabs}",
         r"\usepackage{graphicx}",
+        LATEX_PREAMBLE,
         rf"\title{{{latex_text(TITLE)}}}",
         r"\date{}",
         r"\extrafloats{100}",

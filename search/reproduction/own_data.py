@@ -12,9 +12,9 @@ from search.paper import ALL, FIRST, RECORDINGS, SYSTEMS, paper_table
 from search.rendering.tables import Entry, Row, Table
 from search.reproduction.experiments import BLOCKED, LEFT_OUT, VOCABULARIES, Experiment
 from search.reproduction.results import Result
-from store import annotations
 from store.features import FeatureStore
-from store.matching import Matched, match
+from store.matching import Matched
+from store.mismatch import clock_of, match_video
 from store.recording import Recording
 from store.timeline import frame_labels, frames_within
 from store.vocabulary import Vocabulary, class_members, load_vocabulary
@@ -48,7 +48,9 @@ class Counted:
     clips: NDArray[np.intp]
 
 
-def count_recording(store: FeatureStore, file: Path, vocabulary: Vocabulary, rule: str) -> Counted:
+def count_recording(
+    store: FeatureStore, file: Path, vocabulary: Vocabulary, rule: str, offset: float | None
+) -> Counted:
     """Count what is annotated of a recording.
 
     Parameters
@@ -61,9 +63,11 @@ def count_recording(store: FeatureStore, file: Path, vocabulary: Vocabulary, rul
         The classes.
     rule : {"majority", "any"}
         Which clips are positive.
+    offset : float, optional
+        Seconds to be added to the annotations' times.
     """
     recording = store[file.stem]
-    matched = match(annotations.read(file), vocabulary, file.stem)
+    matched = match_video(file, vocabulary, clock_of(recording), offset)
     frame_times, end = recording.read("frame_times"), float(recording.attributes["frames_end"])
     inside = frames_within(frame_times, end, matched.annotated)
     classes = matched.classes(vocabulary).values()
@@ -76,7 +80,7 @@ def count_recording(store: FeatureStore, file: Path, vocabulary: Vocabulary, rul
     if vocabulary.background is not None:
         frames = np.column_stack([frames, ~frames.any(axis=1)])
         occurrences.append(None)
-    labels = label_clips(recording, store.spec, matched, vocabulary, file, rule)
+    labels = label_clips(recording, store.spec, matched, vocabulary, rule)
     return Counted(recording, vocabulary, frames[inside], tuple(occurrences), labels.positive[labels.known].sum(axis=0))
 
 
@@ -85,11 +89,14 @@ def _counts_for(matched: Matched, begin: float, end: float) -> bool:
     return matched.annotated is None or any(begin < stop and end > start for start, stop in matched.annotated)
 
 
-def count_all(store: FeatureStore, files: Sequence[Path], rule: str) -> dict[str, list[Counted]]:
+def count_all(
+    store: FeatureStore, files: Sequence[Path], rule: str, offset: float | None = None
+) -> dict[str, list[Counted]]:
     """Count what is annotated, by vocabulary; recordings in order."""
     loaded = {name: load_vocabulary(name) for name in VOCABULARIES}
     return {
-        name: [count_recording(store, file, vocabulary, rule) for file in files] for name, vocabulary in loaded.items()
+        name: [count_recording(store, file, vocabulary, rule, offset) for file in files]
+        for name, vocabulary in loaded.items()
     }
 
 

@@ -76,7 +76,13 @@ def identities(inputs: Inputs, experiments: list[Experiment]) -> dict[Experiment
     """Return for each experiment what tells its result from any other: a hash of all that decides it."""
     hashes = {path: sha256(path) for path in inputs.files}
     recordings = {path: _fingerprints(inputs, path.stem) for path in inputs.files}
-    shared = [_REVISION, importlib.metadata.version("chironomy"), asdict(inputs.settings), inputs.opened.spec.to_dict()]
+    shared = [
+        _REVISION,
+        importlib.metadata.version("chironomy"),
+        asdict(inputs.settings),
+        inputs.offset,
+        inputs.opened.spec.to_dict(),
+    ]
     return {
         each: _hash(
             [*shared, asdict(each), [[path.stem, hashes[path], recordings[path]] for path in inputs.used(each)]]
