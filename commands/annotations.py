@@ -39,7 +39,9 @@ def add_convert(commands: Any) -> None:
     """Add the command."""
     text = "Convert an annotation file; the endings say from what to what."
     parser = command(commands, "convert", _run_convert, text)
-    parser.add_argument("file", type=Path, metavar="FILE", help=".eaf, .txt (tab-delimited) or .csv")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help=".eaf, .txt (tab-delimited), .csv, .TextGrid, .vtt, .rttm, .boris.tsv"
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="likewise")
 
 

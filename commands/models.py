@@ -148,14 +148,20 @@ def _run_evaluate(arguments: Arguments) -> None:
 
 def add_label(commands: Any) -> None:
     """Add the command."""
-    parser = command(commands, "label", _run_label, "Label a video with a model, into an ELAN file, text or CSV.")
+    parser = command(commands, "label", _run_label, "Label a video with a model, into an ELAN file or another format.")
     parser.add_argument("video", type=Path, metavar="VIDEO")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model")
     add_store(parser, "--store", help="take the features from here, and keep new ones here")
     add_source(parser)
     parser.add_argument("--annotations", type=Path, metavar="EXISTING", help="file whose annotations are kept")
     add_offset(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".eaf, .txt or .csv; added to if there")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=".eaf, .csv, .TextGrid ... (as convert); added to if there",
+    )
     add_thresholds(parser)
     add_weights(parser, None)
     add_device(parser)

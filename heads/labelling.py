@@ -46,7 +46,7 @@ def label(
     model : Path
         A trained model's folder.
     out : Path
-        ``.eaf``, ``.txt`` or ``.csv``; a file that exists is labelled into.
+        Of any format of `store.annotations`, by its ending; a file that exists is labelled into.
     store : Path or UPath, optional
         A feature store to take from and add to; without it the features are not kept.
     name : str, optional

@@ -22,6 +22,7 @@ from store.annotations import (
     is_confidence,
     is_predicted,
     read,
+    recording_of,
     time_origin,
 )
 from store.errors import InputError
@@ -113,7 +114,9 @@ def match(
     if required and not (annotated or any(counted.values()) or any(canonical(tier) in names for tier in tiers)):
         raise InputError(_nothing_matches(file, vocabulary, near_misses))
 
-    origin = time_origin(file, file.path.stem if recording is None else recording) if offset is None else offset
+    origin = (
+        time_origin(file, recording_of(file.path) if recording is None else recording) if offset is None else offset
+    )
 
     def shifted(stretches: Iterable[Stretch]) -> list[Stretch]:
         return sorted((begin + origin, end + origin) for begin, end in stretches)
@@ -165,7 +168,7 @@ def summarise(path: Path, vocabulary: Vocabulary | None = None) -> dict[str, Any
         If the file cannot be read, or nothing in it matches the vocabulary.
     """
     file = read(path)
-    summary = {"file": str(path), "recording": path.stem, **_describe(file)}
+    summary = {"file": str(path), "recording": recording_of(path), **_describe(file)}
     if vocabulary is not None:
         summary |= {"vocabulary": vocabulary.name, **_describe_match(match(file, vocabulary))}
     return summary

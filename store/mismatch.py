@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from store.annotations import AnnotationFile, is_predicted, media_names, read, time_origin
+from store.annotations import AnnotationFile, is_predicted, media_names, read, recording_of, time_origin
 from store.errors import InputError
 from store.features import FeatureStore
 from store.matching import Matched, Stretch, match, summarise
@@ -109,6 +109,10 @@ def check_times(
         if spans and not any(begin < clock.end and end > 0 for begin, end, _ in spans):
             raise _refused(file, clock, f"with --offset {offset:g} all its annotations lie outside; check its sign")
         return
+    if file.duration is not None and abs(file.duration - clock.end) > max(1.0, clock.end / 100):
+        rate = "" if file.frame_rate is None else f" at {file.frame_rate:.5g} frames a second"
+        says = f"it says that its video lasts {file.duration:.3f} s{rate}"
+        raise _refused(file, clock, f"{says}; likely a copy that was cut; say what to add with --offset, 0 for nothing")
     truncated = _truncated(file, clock.rate)
     beyond = [span for span in spans if span[0] >= clock.end or span[1] > clock.end + BEYOND_AT_MOST]
     if truncated is True:
@@ -128,7 +132,7 @@ def summarise_checked(
     Parameters
     ----------
     path : Path
-        The file; its stem is the recording's id.
+        The file, named after the recording.
     vocabulary : Vocabulary, optional
         Then also what counts for which gesture; without it all of people's annotations are checked.
     store : FeatureStore, optional
@@ -150,14 +154,15 @@ def summarise_checked(
     summary = summarise(path, vocabulary)
     if store is None:
         return summary
-    if path.stem not in store:
+    recording = recording_of(path)
+    if recording not in store:
         return summary | {"video": None}
-    clock = clock_of(store[path.stem])
+    clock = clock_of(store[recording])
     if vocabulary is not None:
         match_video(path, vocabulary, clock, offset)
     else:
         file = read(path)
-        origin = time_origin(file, path.stem) if offset is None else offset
+        origin = time_origin(file, recording) if offset is None else offset
         stretches: dict[str, list[Stretch]] = {tier: [] for tier in file.tiers if not is_predicted(tier)}
         for each in file.intervals:
             if each.tier in stretches:

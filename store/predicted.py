@@ -8,6 +8,7 @@ from store.annotations import (
     AnnotationFile,
     EafDocument,
     Interval,
+    check_ending,
     is_predicted,
     media_for,
     predicted_tier,
@@ -106,7 +107,8 @@ def write_predicted(
     else:
         if out.is_file() and out.stat().st_size > 0:
             keep_original(out)
-        write(out, [*_human(kept), *predicted])
+        human = [tier for tier in kept.tiers if not is_predicted(tier)]
+        write(out, [*_human(kept), *predicted], tiers=[*human, *tiers])
     return predicted
 
 
@@ -120,7 +122,7 @@ def _document(base: Path | None, kept: AnnotationFile, out: Path) -> EafDocument
 
 
 def _is_elan(path: Path | None) -> bool:
-    return path is not None and path.suffix.lower() == ".eaf"
+    return path is not None and check_ending(path) == ".eaf"
 
 
 def _human(kept: AnnotationFile) -> list[Interval]:

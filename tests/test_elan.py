@@ -478,7 +478,7 @@ def test_missing_folder_and_unknown_ending(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read(tmp_path / "a.eaf")
     with pytest.raises(InputError, match=r"\.eaf, \.txt, \.tsv, \.csv"):
-        read(tmp_path / "a.TextGrid")
+        read(tmp_path / "a.docx")
     with pytest.raises(InputError, match=r"\.eaf, \.txt, \.tsv, \.csv"):
         write(tmp_path / "a.xlsx", [])
     with pytest.raises(InputError, match="there is no folder"):

@@ -1,13 +1,16 @@
-"""Annotations: ELAN files and text, read and written by their ending."""
+"""Annotations: ELAN files and other formats, read and written by their ending."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from store.annotations.boris import boris
 from store.annotations.elan import EafDocument
 from store.annotations.media import media_for, media_names, time_origin
-from store.annotations.model import AnnotationFile, Interval, Media
+from store.annotations.model import AnnotationFile, Interval, Media, recording_of
+from store.annotations.rttm import read_rttm, rttm
 from store.annotations.text import comma_separated, read_text, tab_delimited
+from store.annotations.textgrid import read_textgrid, textgrid
 from store.annotations.tiers import (
     ANNOTATED_TIER,
     PREDICTED_SUFFIX,
@@ -17,11 +20,13 @@ from store.annotations.tiers import (
     predicted_tier,
     take_confidence,
 )
+from store.annotations.webvtt import read_webvtt, webvtt
 from store.errors import InputError
 from store.files import write_atomically
 
 __all__ = [
     "ANNOTATED_TIER",
+    "ENDINGS",
     "PREDICTED_SUFFIX",
     "AnnotationFile",
     "EafDocument",
@@ -37,51 +42,72 @@ __all__ = [
     "media_names",
     "predicted_tier",
     "read",
+    "recording_of",
     "time_origin",
     "write",
 ]
 
-_TEXT_WRITERS = {".txt": tab_delimited, ".tsv": tab_delimited, ".csv": comma_separated}
-_ENDINGS = (".eaf", *_TEXT_WRITERS)
+_Writer = Callable[[Path, Sequence[str], Sequence[Interval]], bytes]
+
+_TEXT_READERS: dict[str, Callable[[Path], AnnotationFile]] = {
+    **dict.fromkeys((".txt", ".tsv", ".csv", ".boris.tsv", ".boris.csv"), read_text),
+    ".textgrid": read_textgrid,
+    ".vtt": read_webvtt,
+    ".rttm": read_rttm,
+}
+_TEXT_WRITERS: dict[str, _Writer] = {
+    ".txt": lambda _path, _tiers, intervals: tab_delimited(intervals),
+    ".tsv": lambda _path, _tiers, intervals: tab_delimited(intervals),
+    ".csv": lambda _path, _tiers, intervals: comma_separated(intervals),
+    ".textgrid": textgrid,
+    ".vtt": lambda _path, _tiers, intervals: webvtt(intervals),
+    ".rttm": lambda path, _tiers, intervals: rttm(recording_of(path), intervals),
+    ".boris.tsv": lambda path, _tiers, intervals: boris(recording_of(path), intervals, "\t"),
+    ".boris.csv": lambda path, _tiers, intervals: boris(recording_of(path), intervals, ","),
+}
+ENDINGS = (".eaf", ".txt", ".tsv", ".csv", ".TextGrid", ".vtt", ".rttm", ".boris.tsv", ".boris.csv")
+_KNOWN = {ending.lower() for ending in ENDINGS}
 
 
 def read(path: Path) -> AnnotationFile:
-    """Read an annotation file, by its ending: .eaf, .txt or .tsv, .csv.
+    """Read an annotation file of any format, by its ending (one of `ENDINGS`).
 
     Raises
     ------
     InputError
         If the ending is another, or the file cannot be read.
     """
-    if check_ending(path) == ".eaf":
+    ending = check_ending(path)
+    if ending == ".eaf":
         return EafDocument.open(path).annotations()
-    file = read_text(path)
+    file = _TEXT_READERS[ending](path)
     tiers, intervals = take_confidence(file.tiers, file.intervals)
     return replace(file, tiers=tiers, intervals=intervals)
 
 
 def write(path: Path, intervals: Sequence[Interval], *, media: Iterable[Media] = (), tiers: Iterable[str] = ()) -> None:
-    """Write an annotation file anew, by its ending: .eaf, .txt or .tsv, .csv.
+    """Write an annotation file anew, by its ending (one of `ENDINGS`).
 
     Parameters
     ----------
     path : Path
         Where to; an existing file is replaced, whole or not at all.
     intervals : sequence of Interval
-        In seconds; written to the millisecond. Only .eaf and .csv keep the confidence.
+        In seconds; written to the millisecond. Only .eaf, .csv and .rttm keep the confidence.
     media : iterable of Media
         Media to link; only .eaf can.
     tiers : iterable of str
-        Tiers in the order wanted, also those without an interval; only .eaf keeps empty ones.
+        Tiers in the order wanted, also those without an interval; only .eaf and .TextGrid keep empty ones.
 
     Raises
     ------
     InputError
-        If the ending is another, the file cannot be written, or (.eaf) annotations of one tier overlap.
+        If the ending is another, the file cannot be written, or (.eaf, .TextGrid) annotations of one tier
+        overlap.
     """
     ending = check_ending(path)
     if ending != ".eaf":
-        write_atomically(path, _TEXT_WRITERS[ending](intervals))
+        write_atomically(path, _TEXT_WRITERS[ending](path, list(tiers), intervals))
         return
     document = EafDocument.new(path, media)
     names = list(dict.fromkeys((*tiers, *(interval.tier for interval in intervals))))
@@ -113,7 +139,7 @@ def convert(source: Path, out: Path) -> None:
 
 
 def find(paths: Iterable[Path]) -> dict[str, Path]:
-    """Find the annotation file of each recording, by the stem of its name.
+    """Find the annotation file of each recording, by its name.
 
     Parameters
     ----------
@@ -132,9 +158,10 @@ def find(paths: Iterable[Path]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in (file for given in paths for file in _expand(given)):
-        other = found.setdefault(path.stem, path)
+        recording = recording_of(path)
+        other = found.setdefault(recording, path)
         if other.resolve() != path.resolve():
-            raise InputError(f"{path}: belongs to the recording {path.stem!r}, as does {other}; give one of them")
+            raise InputError(f"{path}: belongs to the recording {recording!r}, as does {other}; give one of them")
     return found
 
 
@@ -144,10 +171,10 @@ def _expand(path: Path) -> list[Path]:
             raise InputError(f"{path}: no such file or folder; check the name")
         check_ending(path)
         return [path]
-    files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _ENDINGS and file.is_file()]
+    files = [file for file in sorted(path.iterdir()) if _ending(file) in _KNOWN and file.is_file()]
     visible = [file for file in files if not file.name.startswith(".")]
     if not visible:
-        raise InputError(f"{path}: no annotation file in this folder; they end in {', '.join(_ENDINGS)}")
+        raise InputError(f"{path}: no annotation file in this folder; they end in {', '.join(ENDINGS)}")
     return visible
 
 
@@ -159,7 +186,12 @@ def check_ending(path: Path) -> str:
     InputError
         If it is that of no format known here.
     """
-    ending = path.suffix.lower()
-    if ending not in _ENDINGS:
-        raise InputError(f"{path}: not an annotation file; they end in {', '.join(_ENDINGS)}")
+    ending = _ending(path)
+    if ending not in _KNOWN:
+        raise InputError(f"{path}: not an annotation file; they end in {', '.join(ENDINGS)}")
     return ending
+
+
+def _ending(path: Path) -> str:
+    endings = [suffix.lower() for suffix in path.suffixes]
+    return "".join(endings[-2:]) if endings[-2:-1] == [".boris"] else "".join(endings[-1:])

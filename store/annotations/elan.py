@@ -14,10 +14,10 @@ from lxml import etree
 from store.annotations import elan_tree, elan_types
 from store.annotations.elan_confidence import confidence_element, set_confidences
 from store.annotations.elan_edit import ANNOTATION_REFS, Editor
-from store.annotations.elan_intervals import milliseconds, set_intervals
+from store.annotations.elan_intervals import set_intervals
 from store.annotations.elan_times import read_intervals
 from store.annotations.media import media_for, media_names
-from store.annotations.model import AnnotationFile, Interval, Media
+from store.annotations.model import AnnotationFile, Interval, Media, milliseconds
 from store.annotations.tiers import PREDICTED_SUFFIX, confidence_tier, gesture_of, is_predicted, take_confidence
 from store.errors import InputError
 from store.files import keep_original, write_atomically

@@ -17,7 +17,7 @@ from store.annotations import elan_tree, elan_types
 from store.annotations.elan_confidence import confidence_element, confidences, set_confidences
 from store.annotations.elan_edit import ANNOTATION_REFS, Editor, Span, set_value
 from store.annotations.elan_times import annotation_spans
-from store.annotations.model import Interval
+from store.annotations.model import Interval, milliseconds
 from store.errors import InputError
 
 _EDITABLE = (None, "Included_In")  # constraints under which an annotation may be put anywhere, or in its parent
@@ -80,11 +80,6 @@ def set_intervals(root: Any, path: Path, tier: Any, intervals: Iterable[Interval
     _arrange(tier, span_of, [*(old.element for old, _ in moved), *(element for element, _ in added)])
     set_confidences(root, editor, tier, [(element, each.confidence) for element, each in final])
     editor.finish()
-
-
-def milliseconds(interval: Interval) -> Span:
-    """Return an interval's begin and end as a file holds them."""
-    return round(interval.begin * 1000), round(interval.end * 1000)
 
 
 def _pair(there: list[_Annotation], wanted: list[_Wanted]) -> tuple[list[_Pair], list[_Annotation], list[_Wanted]]:

@@ -27,6 +27,18 @@ class Interval:
     confidence: float | None = None
 
 
+def milliseconds(interval: Interval) -> tuple[int, int]:
+    """Return an interval's begin and end as files hold them."""
+    return round(interval.begin * 1000), round(interval.end * 1000)
+
+
+def recording_of(path: Path) -> str:
+    """Return the id of the recording that an annotation file belongs to: its name without the ending."""
+    stem = Path(path.stem)
+    boris = stem.suffix.lower() == ".boris" and path.suffix.lower() in (".tsv", ".csv")
+    return stem.stem if boris else stem.name
+
+
 @dataclass(frozen=True)
 class Media:
     """A video or sound file that an annotation file is linked to.
@@ -57,16 +69,20 @@ class AnnotationFile:
     Parameters
     ----------
     path : Path
-        Where it was read from; its stem is the id of the recording it belongs to.
+        Where it was read from; `recording_of` tells to which recording it belongs.
     tiers : tuple of str
         All tiers' names in the file's order, those without an annotation included.
     intervals : tuple of Interval
         In the file's order of tiers, by time within a tier.
     media : tuple of Media
         Linked media; empty for formats that link none.
+    duration, frame_rate : float or None
+        Of the annotated video, in seconds and frames a second, where the file says so itself.
     """
 
     path: Path
     tiers: tuple[str, ...]
     intervals: tuple[Interval, ...]
     media: tuple[Media, ...] = field(default=())
+    duration: float | None = None
+    frame_rate: float | None = None

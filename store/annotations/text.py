@@ -5,7 +5,6 @@ as hh:mm:ss.ms and in seconds, value. `.csv` is written with the header tier,beg
 seconds. Both are exact to the millisecond, and read back.
 """
 
-import codecs
 import csv
 import io
 import re
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from store.annotations.boris import is_boris, read_boris
 from store.annotations.columns import (
     DURATION_TOLERANCE,
     FORMAT_TOLERANCE,
@@ -24,9 +24,9 @@ from store.annotations.columns import (
     is_header,
     parse_time,
 )
-from store.annotations.model import AnnotationFile, Interval
+from store.annotations.decoding import clock_text, decode, lines_of, seconds_text
+from store.annotations.model import AnnotationFile, Interval, milliseconds
 from store.errors import InputError
-from store.files import require_file
 
 _CSV_HEADER = ("tier", "begin", "end", "value", "confidence")
 _COMMENTS = ("#", '"#')  # ELAN may put the file's name on top
@@ -42,8 +42,9 @@ class _Row:
 def read_text(path: Path) -> AnnotationFile:
     """Read annotations from delimited text.
 
-    UTF-8, or UTF-16 with a byte order mark; tabs, else commas, else semicolons between the columns; see
-    `store.annotations.columns` for how these are told.
+    UTF-8, or UTF-16 with a byte order mark. If the header is that of BORIS's aggregated events they are read as
+    such; else tabs, else commas, else semicolons stand between the columns, and `store.annotations.columns` has
+    how these are told.
 
     Raises
     ------
@@ -51,7 +52,10 @@ def read_text(path: Path) -> AnnotationFile:
         If the columns cannot be told, or a line cannot be read, ends before it starts, or contradicts
         itself; the message names the line and shows it.
     """
-    rows = _rows(path)
+    text = decode(path)
+    if is_boris(text):
+        return read_boris(path, text)
+    rows = _rows(path, text)
     if not rows:
         raise InputError(f"{path}: holds no annotation; export it again")
     if is_header(rows[0].cells):
@@ -77,8 +81,8 @@ def tab_delimited(intervals: Iterable[Interval]) -> bytes:
     """Return intervals as ELAN's tab-delimited text without a header; tabs and line ends become spaces."""
     lines = []
     for interval in intervals:
-        begin, end = round(interval.begin * 1000), round(interval.end * 1000)
-        times = [form(time) for time in (begin, end, end - begin) for form in (_hms, _seconds)]
+        begin, end = milliseconds(interval)
+        times = [form(time) for time in (begin, end, end - begin) for form in (clock_text, seconds_text)]
         cells = [interval.tier, "", *times, interval.value]
         lines.append("\t".join(re.sub(r"[\t\r\n]", " ", cell) for cell in cells) + "\n")
     return "".join(lines).encode()
@@ -90,17 +94,15 @@ def comma_separated(intervals: Iterable[Interval]) -> bytes:
     writer = csv.writer(text)
     writer.writerow(_CSV_HEADER)
     for interval in intervals:
-        times = (_seconds(round(time * 1000)) for time in (interval.begin, interval.end))
+        times = (seconds_text(time) for time in milliseconds(interval))
         confidence = "" if interval.confidence is None else f"{interval.confidence:.4f}"
         writer.writerow((interval.tier, *times, interval.value, confidence))
     return text.getvalue().encode()
 
 
-def _rows(path: Path) -> list[_Row]:
+def _rows(path: Path, text: str) -> list[_Row]:
     """Return the lines that hold something, split into cells."""
-    text = _decode(path)
-    # Not str.splitlines: a form feed or a line separator may stand in a tier's name.
-    lines = (line for line in re.split(r"\r\n|[\r\n]", text) if line.strip() and not line.startswith(_COMMENTS))
+    lines = (line for line in lines_of(text) if line.strip() and not line.startswith(_COMMENTS))
     start = next(lines, "")
     delimiter = next((sign for sign in "\t,;" if sign in start), "\t")
     # A tab-delimited value may begin with a quotation mark: ELAN quotes only where it separates by commas.
@@ -120,21 +122,6 @@ def _rows(path: Path) -> list[_Row]:
     except csv.Error as error:
         raise InputError(f"{path}, line {line}: not delimited text ({error}); export it again") from None
     return rows
-
-
-def _decode(path: Path) -> str:
-    try:
-        content = require_file(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = content.decode("utf-16" if utf16 else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not text in UTF-8 or UTF-16; export it again as UTF-8") from None
-    if "\0" in text:
-        raise InputError(f"{path}: not a text file; name an ELAN file or its export")
-    return text
 
 
 def _intervals(path: Path, row: _Row, columns: Columns) -> list[Interval]:
@@ -194,12 +181,3 @@ def _bad(path: Path, row: _Row, what: str) -> InputError:
     line = " ".join(" | ".join(row.cells).split())
     shown = line if len(line) <= 120 else line[:117] + "..."
     return InputError(f"{path}, line {row.line}: {what}, in {shown!r}; correct the line or export the file again")
-
-
-def _hms(milliseconds: int) -> str:
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"
-
-
-def _seconds(milliseconds: int) -> str:
-    return f"{milliseconds // 1000}.{milliseconds % 1000:03}"
