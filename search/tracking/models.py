@@ -14,8 +14,6 @@ from urllib.request import url2pathname
 from heads.model import DESCRIPTION, WEIGHTS
 from search.tracking import served
 
-_NAME = "model"
-
 
 def log_model(client: Any, run: str, folder: Path) -> None:
     """Record a saved model with a run, and register it as ``chironomy-VOCABULARY``.
@@ -36,7 +34,8 @@ def log_model(client: Any, run: str, folder: Path) -> None:
     if described["spec"]["weights"].startswith("random:"):
         tags["untrained backbone"] = "true"
     experiment = client.get_run(run).info.experiment_id
-    logged = client.create_logged_model(experiment, _NAME, source_run_id=run, tags=tags)
+    name = re.sub(r"[/:.%\"']", "-", folder.name)
+    logged = client.create_logged_model(experiment, name, source_run_id=run, tags=tags)
     try:
         _save(client, logged, run, folder, described["vocabulary"])
     except BaseException:
@@ -68,8 +67,8 @@ def _save(client: Any, logged: Any, run: str, folder: Path, vocabulary: dict[str
         _share(folder / WEIGHTS, next(here.rglob(WEIGHTS)))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        save_model(Path(temporary, _NAME), **arguments)
-        client.log_model_artifacts(logged.model_id, str(Path(temporary, _NAME)))
+        save_model(Path(temporary, served.FOLDER), **arguments)
+        client.log_model_artifacts(logged.model_id, str(Path(temporary, served.FOLDER)))
 
 
 def _share(file: Path, copy: Path) -> None:

@@ -16,6 +16,7 @@ from heads.training import Epoch
 from search.data import Data
 from search.evaluation import write_csv
 from search.tracking.background import Background
+from search.tracking.drawing import draw_classes
 from search.tracking.entries import log_metrics, log_parameters, log_tags, score_metrics
 from search.tracking.inputs import log_data
 from search.tracking.models import log_model
@@ -44,6 +45,7 @@ class Record:
         self._is_child = background is not None
         self._created = threading.Event()
         self._id: str | None = None
+        self._untrained = False
         if place is not None and background is None:
             self._background = Background()
 
@@ -72,26 +74,24 @@ class Record:
         """Record numbers, as of an epoch (`step`); a slash in a name makes a group in MLflow's pages."""
         self._metrics([(name, value, step) for name, value in values.items()])
 
-    def epochs(self, history: Sequence[Epoch], name: str = "", first: int = 0) -> None:
+    def epochs(self, history: Sequence[Epoch], name: str = "") -> None:
         """Record a training's loss and validation score, epoch by epoch.
 
         Parameters
         ----------
         history : sequence of Epoch
-            Epochs run; all at the end, or one by one while the training goes on.
+            All epochs run; number 0 is the start, which has no loss.
         name : str
             Of the fold, where there are several.
-        first : int
-            Number of the first of them; number 0 is the start, which has no loss.
         """
-        prefix, numbered = f"{name}/" if name else "", list(enumerate(history, first))
+        prefix, numbered = f"{name}/" if name else "", list(enumerate(history))
         self._metrics(
             [(f"{prefix}loss", epoch.loss, number) for number, epoch in numbered if number]
             + [(f"{prefix}validation_score", epoch.score, number) for number, epoch in numbered]
         )
 
     def scores(self, scores: Mapping[str, Any], part: str = "") -> None:
-        """Record what `search.evaluation.evaluation` returned: as metrics, and whole as ``PART.json`` and ``PART.csv``.
+        """Record what `search.evaluation.evaluation` returned: as metrics, as ``PART.json``, ``.csv`` and ``.png``.
 
         Parameters
         ----------
@@ -109,6 +109,8 @@ class Record:
         self._do(act)
         self.document(f"{file}.json", kept)
         self.artifact(f"{file}.csv", lambda path: write_csv(path, kept))
+        title = f"F1, {part or 'class by class'}{' (untrained backbone)' * self._untrained}"
+        self.artifact(f"{file}.png", lambda path: draw_classes(path, title, kept))
 
     def document(self, name: str, content: Any) -> None:
         """Record JSON-ready content as an artifact."""
@@ -155,6 +157,7 @@ class Record:
         self._do(lambda client, run: log_data(client, run, store, data, context))
         spec = store.spec
         self.tags({"backbone": f"{spec.backbone} ({spec.kind}), weights {spec.weights}"})
+        self._untrained = spec.untrained
         if spec.untrained:
             self.tags({"untrained backbone": "true"})  # scores show that the path works, not how well it can
 
