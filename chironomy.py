@@ -14,6 +14,7 @@ from commands.features import add_extract, add_inspect
 from commands.models import add_evaluate, add_label, add_train
 from commands.reproduce import add_reproduce
 from commands.shared import complain
+from commands.studies import add_search
 from commands.trial import add_demo
 from store.errors import InputError
 
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         add_convert,
         add_train,
         add_evaluate,
+        add_search,
         add_label,
         add_reproduce,
         add_demo,

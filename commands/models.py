@@ -9,14 +9,17 @@ from commands.shared import (
     add_device,
     add_json,
     add_offset,
+    add_postprocess,
     add_source,
     add_store,
     add_thresholds,
     add_vocabulary,
     add_weights,
+    aim_of,
     command,
     positive,
     seed,
+    settings_of,
     show,
     split,
 )
@@ -72,23 +75,14 @@ def add_train(commands: Any) -> None:
         "--clip-rule", choices=("majority", "any"), help="which clips are positive: half of the frames, or one"
     )
     scored.add_argument("--csv", type=Path, metavar="FILE", help="write all scores of the test part as a table")
-    found = parser.add_argument_group("how gestures are told from probabilities")
-    found.add_argument(
-        "--postprocess",
-        choices=("clip", "frame", "event"),
-        help="tune smoothing, gaps and shortest gestures for this F1 too, on four more trainings that leave clips out",
-    )
-    found.add_argument("--per-class", action="store_true", help="with --postprocess: for each class by itself")
+    add_postprocess(parser)
     add_json(parser)
 
 
 def _run_train(arguments: Arguments) -> None:
-    from heads.settings import settings_for
     from search.runs import train
     from search.tables import show_training
 
-    given = ("tune", "context", "standardise", "loss", "class_weights", "epochs", "seed", "clip_rule")
-    chosen = {name: getattr(arguments, name) for name in given if getattr(arguments, name) is not None}
     result = train(
         arguments.store,
         arguments.annotations,
@@ -96,24 +90,13 @@ def _run_train(arguments: Arguments) -> None:
         arguments.out,
         system=arguments.system,
         split=arguments.split,
-        settings=settings_for(arguments.preset, **chosen),
+        settings=settings_of(arguments),
         device=arguments.device,
         csv=arguments.csv,
         aim=aim_of(arguments),
         offset=arguments.offset,
     )
     show(arguments, result, show_training)
-
-
-def aim_of(arguments: Arguments) -> Any:
-    """Return what post-processing is tuned for, None if it is not."""
-    from search.tuning import Aim
-
-    if arguments.postprocess is None:
-        if arguments.per_class:
-            arguments.parser.error("--per-class goes with --postprocess")
-        return None
-    return Aim(arguments.postprocess, arguments.per_class, seed=arguments.seed)
 
 
 def add_evaluate(commands: Any) -> None:

@@ -71,6 +71,37 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
+def add_postprocess(parser: Any) -> None:
+    """Add ``--postprocess`` and ``--per-class``."""
+    group = parser.add_argument_group("how gestures are told from probabilities")
+    group.add_argument(
+        "--postprocess",
+        choices=("clip", "frame", "event"),
+        help="tune smoothing, gaps and shortest gestures for this F1 too, on more trainings that leave clips out",
+    )
+    group.add_argument("--per-class", action="store_true", help="with --postprocess: for each class by itself")
+
+
+def aim_of(arguments: Arguments) -> Any:
+    """Return what post-processing is tuned for, None if it is not."""
+    if arguments.postprocess is None:
+        if arguments.per_class:
+            arguments.parser.error("--per-class goes with --postprocess")
+        return None
+    from search.tuning import Aim
+
+    return Aim(arguments.postprocess, arguments.per_class, seed=arguments.seed)
+
+
+def settings_of(arguments: Arguments) -> Any:
+    """Return the settings that arguments of a training stand for; what is not given keeps its default."""
+    from heads.settings import settings_for
+
+    names = ("tune", "context", "standardise", "loss", "class_weights", "epochs", "seed", "clip_rule")
+    chosen = {name: getattr(arguments, name) for name in names if getattr(arguments, name, None) is not None}
+    return settings_for(getattr(arguments, "preset", "default"), **chosen)
+
+
 def add_thresholds(parser: Any) -> None:
     """Add ``--threshold``."""
     parser.add_argument(

@@ -69,7 +69,7 @@ def _in_processes(
         suspects = [number for number, times in given.items() if times]
         at_once = 1 if suspects else workers
         context = get_context("spawn")  # a fork would copy torch's and zarr's threads half-way
-        with ProcessPoolExecutor(at_once, context, initializer=_start, initargs=(at_once,)) as pool:
+        with ProcessPoolExecutor(at_once, context, initializer=set_up_worker, initargs=(at_once,)) as pool:
             waiting: dict[Future[Result], int] = {}
             todo = iter(suspects or list(given))
             try:
@@ -95,8 +95,14 @@ def _in_processes(
                 raise
 
 
-def _start(workers: int) -> None:
-    """Set up a worker: no bars on top of each other, its share of the cores, and an end with its parent's."""
+def set_up_worker(workers: int) -> None:
+    """Set up a worker's process: no bars on top of each other, its share of the cores, and an end with its parent's.
+
+    Parameters
+    ----------
+    workers : int
+        How many there are on this machine.
+    """
     silence()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent deals with it
     threading.Thread(target=_leave_with_parent, daemon=True).start()

@@ -6,6 +6,7 @@ plain mean, or Dynamic Batch Balance. Predictions are probabilities, targets 0 t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-_FOCUS, _MARGIN = 4.0, 0.05  # gamma- and m of the asymmetric loss, as its authors choose them; gamma+ is 0
+FOCUS, MARGIN = 4.0, 0.05  # gamma- and m of the asymmetric loss, as its authors choose them; gamma+ is 0
 _NEAREST_ZERO = 1e-8  # its smallest probability, theirs too: the slope of the logarithm stays finite
 
 
@@ -27,15 +28,15 @@ def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
     return functional.binary_cross_entropy(prediction, target, reduction="none")
 
 
-def asymmetric(prediction: Tensor, target: Tensor) -> Tensor:
+def asymmetric(prediction: Tensor, target: Tensor, focus: float = FOCUS, margin: float = MARGIN) -> Tensor:
     """Return the asymmetric loss (Ridnik et al., arXiv:2009.14119, Equations 4 to 6), of the arguments' shape.
 
-    Negatives that are easy count little: their probability is lowered by a margin, and what is left of it
-    weighs the term. A soft target takes its share of both terms.
+    Negatives that are easy count little: their probability is lowered by `margin` (m), and what is left of it,
+    to the power of `focus` (gamma-), weighs the term. A soft target takes its share of both terms.
     """
-    shifted = (prediction - _MARGIN).clamp(min=0)
+    shifted = (prediction - margin).clamp(min=0)
     over_positive = -prediction.clamp(min=_NEAREST_ZERO).log()
-    over_negative = -(shifted**_FOCUS) * torch.log1p(-shifted)
+    over_negative = -(shifted**focus) * torch.log1p(-shifted)
     return target * over_positive + (1 - target) * over_negative
 
 
@@ -60,16 +61,23 @@ class Loss:
         W of Equation 5, multiplied with the positives' errors.
     absent : bool
         With balance: a class without positives in the batch counts by its negatives, instead of not at all.
+    focus, margin : float
+        Of the asymmetric loss.
     """
 
     criterion: str
     balance: bool
     class_weight: Tensor | None = None
     absent: bool = False
+    focus: float = FOCUS
+    margin: float = MARGIN
 
     def __call__(self, prediction: Tensor, target: Tensor, positive: Tensor) -> Tensor:
         """Return the loss, a scalar; arguments (batch, classes), `positive` bool."""
-        error = CRITERIA[self.criterion](prediction, target.to(prediction.dtype))
+        criterion = CRITERIA[self.criterion]
+        if criterion is asymmetric:
+            criterion = partial(asymmetric, focus=self.focus, margin=self.margin)
+        error = criterion(prediction, target.to(prediction.dtype))
         if self.balance:
             return _balanced(error, positive, self.class_weight, self.absent)
         if self.class_weight is not None:

@@ -21,7 +21,7 @@ def system_loss(labels: Labels, training: NDArray[np.intp], system: System, sett
     weight = None
     if settings.class_weights:
         weight = torch.from_numpy(class_weights(labels.positive[training])).float()
-    return Loss(settings.loss, system.balance, weight, settings.absent)
+    return Loss(settings.loss, system.balance, weight, settings.absent, settings.focus, settings.margin)
 
 
 def regression_inputs(settings: Settings) -> tuple[str, ...]:

@@ -73,6 +73,8 @@ class Settings:
         Gupta et al. 2019); 0: all alike.
     loss : {"mse", "bce", "asl"}
         Error of one clip and class.
+    focus, margin : float
+        Of the asymmetric loss (`heads.losses.asymmetric`).
     class_weights : bool
         Weigh positives by Equation 5.
     absent : bool
@@ -109,6 +111,8 @@ class Settings:
     mixup: float = 0.0
     sampler: float = 0.0
     loss: str = "mse"
+    focus: float = 4.0
+    margin: float = 0.05
     class_weights: bool = False
     absent: bool = False
     auxiliary: float = 0.3

@@ -16,6 +16,11 @@ from heads.network import Network
 from store.errors import InputError
 from store.progress import Advance
 
+
+class AstrayError(InputError):
+    """A training whose loss is no number any more; another seed, or other settings, may do better."""
+
+
 Scorer = Callable[[NDArray[np.bool_], NDArray[np.float64]], float]
 Watch = Callable[[int, float], None]
 
@@ -101,7 +106,7 @@ def train(
 
     Raises
     ------
-    InputError
+    AstrayError
         If the loss, or what the network says, is no number any more.
     """
     settings = learner.settings
@@ -157,7 +162,7 @@ def _judge(learner: Learner, score: Scorer, run: _Run, loss: float) -> None:
     with learner.evaluated():
         probability = learner.probabilities(watched)
         if not (np.isfinite(loss) and np.isfinite(probability).all()):
-            raise InputError(f"training went astray in epoch {run.number}: the loss is no number; take another --seed")
+            raise AstrayError(f"training went astray in epoch {run.number}: the loss is no number; take another --seed")
         value = score(learner.task.labels.positive[watched], probability) if len(watched) else 0.0
         run.history.append(Epoch(loss, value))
         at_random = run.best == 0 and not learner.begins_fitted

@@ -99,7 +99,7 @@ def train(
     classes = load_vocabulary(vocabulary)
     opened = FeatureStore(store)
     data = load_data(opened, annotation_paths, classes, settings.clip_rule, offset)
-    folds = _folds(data, split, settings.seed, gestures=len(class_members(classes)))
+    folds = folds_of(data, split, settings.seed, gestures=len(class_members(classes)))
     bench = Workbench(Shelf(opened, data), classes, system, settings, device)
     states = [out.with_name(f".{out.name}.{number}.training") for number in range(len(folds) + 1)]
     chosen = {"system": system, "vocabulary": classes.name, "split": split, "device": device, **asdict(settings)}
@@ -218,7 +218,7 @@ def evaluate(
     }
 
 
-def _folds(data: Data, split: str, seed: int, gestures: int) -> tuple[Fold, ...]:
+def folds_of(data: Data, split: str, seed: int, gestures: int) -> tuple[Fold, ...]:
     """Return the folds; `gestures` is the number of classes before the background, which is no gesture."""
     sources = ", ".join(map(str, data.sources))
     try:

@@ -41,6 +41,39 @@ def show_training(result: dict[str, Any]) -> None:
     _show_run(result)
 
 
+def show_search(result: dict[str, Any]) -> None:
+    """Print what `search.studies.searching.search` returned."""
+    show_training(result)
+    found, held_out = result["search"], result["search"]["held_out"]
+    table = Table(title=f"{found['study']}: {found['metric']} in cross-validation", title_justify="left")
+    for column in ("settings", found["metric"]):
+        table.add_column(column, justify="left" if column == "settings" else "right")
+    for name, value in found["known_settings"].items():
+        table.add_row(f"the {name} ones", f"{value:.3f}")
+    table.add_row(f"the best: trial {found['best_trial']}", f"{found['best']:.3f}")
+    _print(table)
+    print(", ".join(f"{name} {value}" for name, value in found["best_settings"].items()))
+    if found["importances"]:
+        print("what mattered: " + ", ".join(f"{name} {share:.2f}" for name, share in found["importances"].items()))
+    print(
+        f"On the test part, which no trial has seen ({held_out['clips']} clips): macro-F1 {held_out['best']:.3f}, with "
+        f"the default settings {held_out['default']:.3f}, a difference of {held_out['difference']:+.3f}"
+        f"{_interval(held_out['interval'], '+', 3)}. {_verdict(held_out)}"
+    )
+    print(f"trials: {', '.join(f'{count} {state}' for state, count in found['trials'].items())}")
+    print(f"study:  {found['folder']}")
+
+
+def _verdict(held_out: dict[str, Any]) -> str:
+    """Return in words whether a search was worth it."""
+    low, high = held_out["interval"] or (-1, 1)
+    if low > 0:
+        return "The settings found are better than the default ones."
+    if high < 0:
+        return "The settings found are worse than the default ones: keep those."
+    return "That is within what chance does: the settings found are not shown to beat the default ones."
+
+
 def show_evaluation(result: dict[str, Any]) -> None:
     """Print what `search.runs.evaluate` returned."""
     _show_notes(result)

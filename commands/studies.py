@@ -1,0 +1,106 @@
+"""Many trainings: search."""
+
+from pathlib import Path
+from typing import Any
+
+from commands.shared import (
+    Arguments,
+    add_annotation_paths,
+    add_device,
+    add_json,
+    add_offset,
+    add_postprocess,
+    add_store,
+    add_vocabulary,
+    aim_of,
+    command,
+    positive,
+    seed,
+    settings_of,
+    show,
+    split,
+)
+
+
+def add_search(commands: Any) -> None:
+    """Add the command."""
+    text = "Search for settings by cross-validation, train a model with the best, and compare it with the defaults."
+    parser = command(commands, "search", _run_search, text)
+    parser.set_defaults(when_stopped="all trials done are kept, and gone on from by the same command")
+    add_store(parser, "store", metavar="STORE")
+    add_annotation_paths(parser)
+    add_offset(parser)
+    add_vocabulary(parser, required=True)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="MODEL",
+        help="folder for the model; the study is kept in MODEL.search",
+    )
+    what = parser.add_argument_group("what is searched")
+    what.add_argument("--trials", type=positive, default=50, metavar="N", help="settings to try (default 50)")
+    what.add_argument(
+        "--space", type=Path, metavar="FILE", help="what may be tried (default: see MODEL.search/space.toml)"
+    )
+    what.add_argument(
+        "--tune", choices=("conv5", "fc"), default="fc", help="the first layer that learns (default fc: seconds each)"
+    )
+    what.add_argument(
+        "--epochs", type=positive, metavar="N", help="of each training at most (default 40; 10 with conv5)"
+    )
+    what.add_argument(
+        "--metric",
+        default="macro_f1",
+        metavar="SCORE",
+        help="what is to be high: any score of evaluate --json, as frame/macro_f1 or event/0.5/macro_f1",
+    )
+    what.add_argument("--folds", type=_folds, default=5, metavar="K", help="of the cross-validation (default 5)")
+    what.add_argument("--seed", type=seed, default=0, metavar="N", help="of everything random (default 0)")
+    where = parser.add_argument_group("where")
+    where.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes on this machine (default 1)")
+    where.add_argument(
+        "--storage",
+        metavar="URL",
+        help="database that several machines share, as postgresql://USER@HOST/NAME (default: a file in MODEL.search)",
+    )
+    add_device(where, "where to train")
+    scored = parser.add_argument_group("how it is scored")
+    scored.add_argument(
+        "--split", type=split, default="blocked", help="whose test part no trial sees (default blocked)"
+    )
+    add_postprocess(parser)
+    add_json(parser)
+
+
+def _folds(text: str) -> int:
+    import argparse
+
+    folds = positive(text)
+    if folds < 3:
+        raise argparse.ArgumentTypeError(f"{text}: at least 3, to learn, tune and test on")
+    return folds
+
+
+def _run_search(arguments: Arguments) -> None:
+    from search.studies.searching import search
+    from search.tables import show_search
+
+    result = search(
+        arguments.store,
+        arguments.annotations,
+        arguments.vocabulary,
+        arguments.out,
+        trials=arguments.trials,
+        jobs=arguments.jobs,
+        storage=arguments.storage,
+        space=arguments.space,
+        metric=arguments.metric,
+        folds=arguments.folds,
+        split=arguments.split,
+        settings=settings_of(arguments),
+        device=arguments.device,
+        aim=aim_of(arguments),
+        offset=arguments.offset,
+    )
+    show(arguments, result, show_search)

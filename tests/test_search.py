@@ -1,0 +1,303 @@
+"""Searches: the space, trials, and studies that are stopped, killed and gone on with."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import optuna
+import pytest
+from planted_store import write_recording, write_vocabulary
+from tiny_backbone import added
+
+from heads.model import load_model
+from heads.settings import Settings, settings_for
+from search.data import load_data
+from search.shelf import Shelf
+from search.splits import make_folds
+from search.studies.searching import search
+from search.studies.space import load_space
+from search.studies.study import failed, open_study, prepare
+from search.studies.trials import NAMED, Question, Trials
+from store.errors import InputError
+from store.features import FeatureStore
+from store.vocabulary import load_vocabulary
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+COMPLETE, PRUNED, FAIL = (getattr(optuna.trial.TrialState, name) for name in ("COMPLETE", "PRUNED", "FAIL"))
+QUICK = Settings(epochs=12, patience=12, tune="fc", batch=16, learning_rate=1e-3, widths=(32, 32))
+SMALL = '[learning_rate]\nfrom = 1e-4\nto = 1e-2\nlog = true\n[system]\nchoices = ["sm", "sm+bb+ts"]\n'
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tiny(tmp_path_factory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, added(tmp_path_factory.mktemp("family")):
+        patch.setenv("CHIRONOMY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> SimpleNamespace:
+    folder = tmp_path_factory.mktemp("planted")
+    annotated = [write_recording(folder / "S", name) for name in "ab"]
+    return SimpleNamespace(
+        folder=folder, store=folder / "S", annotated=annotated, vocabulary=write_vocabulary(folder / "two.toml")
+    )
+
+
+@pytest.fixture
+def look(made, tmp_path):
+    def run(trials: int = 5, space: str = SMALL, **given) -> dict:
+        (tmp_path / "space.toml").write_text(space)
+        chosen = {"settings": QUICK, "folds": 3, "space": tmp_path / "space.toml"} | given
+        return search(made.store, made.annotated, made.vocabulary, tmp_path / "model", trials=trials, **chosen)
+
+    return run
+
+
+def database(folder: Path) -> optuna.Study:
+    return open_study(f"sqlite:///{folder / 'model.search' / 'study.sqlite3'}", "model", 0)
+
+
+def test_the_default_space_holds_the_defaults_and_most_of_the_paper() -> None:
+    space = load_space()
+    assert space.of("sm+bb+ts", settings_for(tune="fc")) is not None
+    paper = space.of("sm+bb+ts", settings_for("paper", "fc"))
+    assert (paper["learning_rate"], paper["optimiser"], paper["regression"]) == (1e-3, "adam", False)
+    assert space.of("sm", Settings(learning_rate=1.0)) is None
+
+
+def test_a_trial_gets_what_the_space_says_and_only_what_matters(tmp_path) -> None:
+    space = load_space()
+    chosen = space.of("sm+bb+ts", Settings(loss="asl", focus=2.0, margin=0.1, widths=(64, 64, 64)))
+    assert chosen["widths"] == "[64, 64, 64]"
+    assert space.ask(optuna.trial.FixedTrial(chosen), "sm", Settings(tune="fc")) == (
+        "sm+bb+ts",
+        Settings(tune="fc", loss="asl", focus=2.0, margin=0.1, widths=(64, 64, 64)),
+    )
+    plain = space.of("sm", Settings())
+    assert not {"focus", "margin", "absent", "audio_widths", "auxiliary"} & {*plain}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("# nothing", "names no setting"),
+        ("[learning_rate", "is no TOML file"),
+        ("[speed]\nfrom = 1\nto = 2", "speed is no setting that can be searched for; there are system, epochs"),
+        ("[seed]\nfrom = 1\nto = 2", "seed is no setting that can be searched for"),
+        ("learning_rate = 3", "learning_rate: give choices = .*, or from, to"),
+        ("[learning_rate]\nfrom = 1", "give choices"),
+        ("[learning_rate]\nfrom = 1\nto = 'x'", "have to be numbers like 0.0001"),
+        ("[learning_rate]\nfrom = 2\nto = 1", "from 2 to 1 is no range"),
+        ("[learning_rate]\nfrom = 0\nto = 1\nlog = true", "is no range; from 0 \\(log: above it\\)"),
+        ("[dropout]\nfrom = 0\nto = 1.5", "from 0 to 1.5 is no range; from 0 to 0.95 is"),
+        ("[batch]\nfrom = 0\nto = 8", "from 0 to 8 is no range; from 1"),
+        ("[batch]\nfrom = 1.5\nto = 8", "have to be numbers like 32"),
+        ("[system]\nfrom = 1\nto = 2", "have to be numbers like"),
+        ("[system]\nchoices = ['sm', 'xm']", "has to list values among mm, sm"),
+        ("[system]\nchoices = 'sm'", "has to list values"),
+        ("[system]\nchoices = []", "has to list values"),
+        ("[widths]\nchoices = [[32, -1]]", "has to list values like \\[128, 128, 128\\]"),
+        ("[widths]\nchoices = [32]", "has to list values"),
+        ("[views]\nchoices = [1]", "has to list values like True"),
+        ("[views]\nfrom = 0\nto = 1", "have to be numbers"),
+    ],
+)
+def test_a_space_that_is_none(text, message, tmp_path) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(InputError, match=f"mine.toml: .*{message}"):
+        load_space(tmp_path / "mine.toml")
+
+
+def test_a_search_finds_saves_and_compares(look, tmp_path) -> None:
+    result = look(trials=6, settings=replace(QUICK, learning_rate=2e-3))
+    found, model = result["search"], load_model(tmp_path / "model")
+    trials = database(tmp_path).get_trials()
+    assert [trial.user_attrs.get(NAMED) for trial in trials[:2]] == ["default", "paper"]
+    assert len(trials) == 6
+    values = {trial.number: trial.value for trial in trials if trial.state == COMPLETE}
+    assert found["best"] == max(values.values()) == values[found["best_trial"]]
+    assert found["known_settings"]["default"] == values[0]
+    assert model.settings.learning_rate == trials[found["best_trial"]].params["learning_rate"]
+    assert model.system == trials[found["best_trial"]].params["system"]
+    assert found["held_out"]["best"] == pytest.approx(result["scores"]["test"]["macro_f1"])
+    held_out = found["held_out"]
+    assert held_out["difference"] == pytest.approx(held_out["best"] - held_out["default"])
+    json.dumps(result, allow_nan=False)
+    folder = tmp_path / "model.search"
+    assert json.loads((folder / "result.json").read_text()) == found
+    assert (folder / "space.toml").read_text() == SMALL
+    with (folder / "trials.csv").open() as file:
+        assert [int(row["trial"]) for row in csv.DictReader(file)] == list(range(6))
+    pictures = {path.name for path in folder.glob("*.png") if path.stat().st_size > 5000}
+    assert {"optimization_history.png", "param_importances.png", "intermediate_values.png"} <= pictures
+
+
+def test_a_study_goes_on_and_repeats_nothing(look, tmp_path, monkeypatch) -> None:
+    calls = []
+    carry_out = Trials.__call__
+
+    def stopped(self, trial) -> float:
+        calls.append(trial.params | {"number": trial.number})
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return carry_out(self, trial)
+
+    monkeypatch.setattr(Trials, "__call__", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        look(trials=6)
+    before = {trial.number: trial.value for trial in database(tmp_path).get_trials() if trial.state == COMPLETE}
+    assert len(before) == 3
+    look(trials=6)
+    study = database(tmp_path)
+    trials = study.get_trials()
+    assert {number: trials[number].value for number in before} == before
+    assert [trial.number for trial in trials if trial.state == FAIL] == [3]
+    assert failed(study) == []  # taken up again
+    assert sum(trial.state in (COMPLETE, PRUNED) for trial in trials) == 6
+    assert len(calls) == 7
+    look(trials=6)
+    assert len(calls) == 7
+
+
+def test_a_study_of_something_else_is_refused(look, tmp_path, made) -> None:
+    look(trials=2)
+    for changed in ({"metric": "micro_f1"}, {"folds": 4}, {"settings": replace(QUICK, epochs=3)}):
+        with pytest.raises(InputError, match=r"model\.search: a study of other recordings"):
+            look(trials=3, **changed)
+    with pytest.raises(InputError, match="a study of other recordings"):
+        look(trials=3, space=SMALL.replace("1e-2", "1e-3"))
+    assert len(database(tmp_path).get_trials()) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"metric": "f2"}, "--metric f2: no such score"),
+        ({"metric": "event/0.3/macro_f1"}, "no such score"),
+        ({"metric": "classes/nod"}, "no such score"),
+        ({"split": "leave-one-out"}, "--split leave-one-out: a search holds out one test part"),
+        ({"storage": "somewhere"}, "--storage somewhere: is no URL of a database"),
+        ({"storage": "oracle9://x/y"}, "is no URL of a database"),
+        (
+            {"storage": "postgresql://nobody:secret@127.0.0.1:9/x"},
+            r"nobody:\*\*\*@127.0.0.1:9/x: the database cannot be",
+        ),
+        ({"storage": "sqlite:////nowhere/at/all.db"}, "the database cannot be used"),
+        ({"system": "probe"}, "no system that can be searched for is called 'probe'"),
+        ({"folds": 40}, "annotate more|fewer folds"),
+    ],
+)
+def test_what_cannot_be_searched(given, message, look, tmp_path) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        look(trials=1, **given)
+    assert "secret" not in str(raised.value)
+    assert not (tmp_path / "model").exists()
+
+
+def test_other_metrics(look) -> None:
+    found = look(trials=2, metric="event/0.5/macro_f1")["search"]
+    assert 0 <= found["best"] <= 1
+
+
+def test_no_trial_sees_the_test_part(made, tmp_path) -> None:
+    (tmp_path / "space.toml").write_text(SMALL)
+    store, classes = FeatureStore(made.store), load_vocabulary(made.vocabulary)
+    data = load_data(store, made.annotated, classes)
+    (fold,) = make_folds("blocked", data.timeline, 0)
+    frames = data.labels.frames.copy()
+    frames[fold.split.test] = ~frames[fold.split.test]
+    found = []
+    for labels in (data.labels, replace(data.labels, frames=frames)):
+        shelf = Shelf(store, replace(data, labels=labels))
+        question = Question(load_space(tmp_path / "space.toml"), "sm", QUICK, "macro_f1", 3, fold.split)
+        trials = Trials(shelf, classes, question, "cpu", tmp_path)
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+        study.optimize(trials, n_trials=3)
+        found.append([(trial.value, trial.intermediate_values) for trial in study.trials])
+    assert found[0] == found[1]
+
+
+def test_what_is_worse_by_then_is_given_up_but_never_the_known_settings(made, tmp_path) -> None:
+    """A network that cannot learn, after six that can."""
+    text = "[learning_rate]\nfrom = 1e-12\nto = 1e-2\nlog = true\n[regression]\nchoices = [true, false]\n"
+    (tmp_path / "space.toml").write_text(text)
+    store, classes = FeatureStore(made.store), load_vocabulary(made.vocabulary)
+    data = load_data(store, made.annotated, classes)
+    (fold,) = make_folds("blocked", data.timeline, 0)
+    question = Question(load_space(tmp_path / "space.toml"), "sm", QUICK, "macro_f1", 3, fold.split)
+    trials = Trials(Shelf(store, data), classes, question, "cpu", tmp_path)
+    study = open_study(f"sqlite:///{tmp_path / 'db'}", "s", 0)
+    prepare(study, question, trials.identity, "here")
+    for rate, regression in [*[(1e-3, True)] * 6, (1e-12, False)]:
+        study.enqueue_trial({"learning_rate": rate, "regression": regression})
+    study.optimize(trials, n_trials=9)
+    states = [trial.state for trial in study.trials]
+    assert states[:2] == [COMPLETE, COMPLETE]  # the paper's, without regression, among them
+    assert states[-1] == PRUNED
+    assert len(study.trials[-1].intermediate_values) < QUICK.epochs * 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("storage", ["sqlite", "postgresql"])
+def test_a_killed_worker_loses_nothing(storage, made, tmp_path) -> None:
+    """Two workers, one killed halfway: every trial ends, what was done stays, the killed one's is done again."""
+    url = f"sqlite:///{tmp_path / 'study.db'}" if storage == "sqlite" else os.environ.get("CHIRONOMY_TEST_POSTGRESQL")
+    if url is None:
+        pytest.skip("no PostgreSQL server: CHIRONOMY_TEST_POSTGRESQL is not set")
+    folder = tmp_path / uuid.uuid4().hex[:8]
+    folder.mkdir()
+    for name in ("S", "a.csv", "b.csv", "two.toml"):
+        (folder / name).symlink_to(made.folder / name)
+    name = f"model-{folder.name}"
+    program = [sys.executable, str(Path(__file__).with_name("study_program.py")), str(folder), name, url, "10", "2"]
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+    try:
+        study = _wait_for(url, name, done=3, process=process)
+        before = {trial.number: trial.value for trial in study.get_trials() if trial.state == COMPLETE}
+        workers = _workers(process.pid)
+        assert len(workers) == 2
+        os.kill(workers[0], signal.SIGKILL)
+        _, complaints = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 0, complaints
+    trials = study.get_trials()
+    ended = [trial for trial in trials if trial.state in (COMPLETE, PRUNED)]
+    assert len(ended) >= 10
+    assert {trial.state for trial in trials} <= {COMPLETE, PRUNED, FAIL}
+    assert failed(study) == []
+    assert {number: trials[number].value for number in before} == before
+    found = json.loads((folder / f"{name}.search" / "result.json").read_text())
+    assert found["best"] == max(trial.value for trial in trials if trial.state == COMPLETE)
+    assert load_model(folder / name).system
+
+
+def _wait_for(url: str, name: str, done: int, process: subprocess.Popen) -> optuna.Study:
+    for _ in range(600):
+        time.sleep(0.1)
+        assert process.poll() is None, process.stderr.read()
+        try:
+            study = optuna.load_study(study_name=name, storage=url)
+        except Exception:  # not there yet, or half made
+            continue
+        if sum(trial.state in (COMPLETE, PRUNED) for trial in study.get_trials()) >= done:
+            return study
+    raise AssertionError("no trial was done")
+
+
+def _workers(parent: int) -> list[int]:
+    """Return the processes that a search has started, but for the one that keeps track of resources."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
