@@ -10,6 +10,7 @@ from typing import Any
 from rich_argparse import RichHelpFormatter
 
 from commands.annotations import add_annotations, add_convert
+from commands.elan import add_elan
 from commands.features import add_extract, add_inspect
 from commands.models import add_evaluate, add_label, add_train
 from commands.reproduce import add_reproduce
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         add_search,
         add_label,
         add_reproduce,
+        add_elan,
         add_demo,
     ):
         add(commands)

@@ -9,6 +9,7 @@ from store.annotations import (
     EafDocument,
     Interval,
     check_ending,
+    gesture_of,
     is_predicted,
     media_for,
     predicted_tier,
@@ -94,7 +95,7 @@ def write_predicted(
     moved = _shifted(intervals, -origin)
     reviewed = annotated_stretches(kept) or []
     predicted = [
-        *_pieces([each for each in kept.intervals if is_predicted(each.tier)], reviewed),
+        *_pieces([_named(each) for each in kept.intervals if is_predicted(each.tier)], reviewed),
         *_pieces(moved, _between(reviewed)),
     ]
     tiers = [predicted_tier(gesture) for gesture in gestures]
@@ -127,6 +128,11 @@ def _is_elan(path: Path | None) -> bool:
 
 def _human(kept: AnnotationFile) -> list[Interval]:
     return [interval for interval in kept.intervals if not is_predicted(interval.tier)]
+
+
+def _named(interval: Interval) -> Interval:
+    """Return a prediction on the tier that it has when it does not come through ELAN's recognizers."""
+    return replace(interval, tier=predicted_tier(gesture_of(interval.tier)))
 
 
 def _shifted(intervals: Sequence[Interval], seconds: float) -> list[Interval]:

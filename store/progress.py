@@ -1,6 +1,6 @@
 """Progress bars: on a terminal a bar with speed and time left, elsewhere silence."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -31,7 +31,11 @@ class _Speed(ProgressColumn):
         return Text(f"{task.speed:.1f} {task.fields['unit']}/s")
 
 
+# Told what is being done, and how much of it: description, steps done, steps in all or None.
+Listener = Callable[[str, int, int | None], None]
+
 _silent = False
+_listener: Listener | None = None
 _shown = 0  # bars of this process: one within another would be drawn over it
 
 
@@ -39,6 +43,12 @@ def silence() -> None:
     """Show no bars in this process from now on: another one shows how far all of them are."""
     global _silent
     _silent = True
+
+
+def listen(listener: Listener) -> None:
+    """Tell somebody of the progress in this process from now on, and show no bars."""
+    global _silent, _listener
+    _silent, _listener = True, listener
 
 
 @contextmanager
@@ -70,13 +80,19 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ad
         TextColumn("{task.fields[note]}"),
     )
     hidden = _silent or _shown > 0 or not console.is_terminal
+    listener = _listener if _shown == 0 else None
+    done = 0
     _shown += 1
     try:
         with Progress(*columns, console=console, disable=hidden) as bar:
             task = bar.add_task(description, total=total, unit=unit, note="")
 
             def advance(steps: int = 1, note: str = "") -> None:
+                nonlocal done
+                done += steps
                 bar.update(task, advance=steps, note=note)
+                if listener is not None:
+                    listener(description, done, total)
 
             yield advance
     finally:

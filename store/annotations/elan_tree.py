@@ -65,6 +65,23 @@ def parse(path: Path) -> tuple[Any, bytes]:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    root = parse_xml(content, path)
+    if root.tag != "ANNOTATION_DOCUMENT":
+        raise InputError(f"{path}: XML, but not an ELAN file (<{root.tag!s}>); name an .eaf file")
+    for tag in ("HEADER", "TIME_ORDER"):
+        if root.find(tag) is None:
+            raise InputError(f"{path}: an ELAN file without {tag}; save it again with ELAN")
+    return root, content
+
+
+def parse_xml(content: bytes, path: Path) -> Any:
+    """Return the root of an XML document of others.
+
+    Raises
+    ------
+    InputError
+        If it is not XML, or has a document type declaration.
+    """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         root = etree.fromstring(content, parser)
@@ -73,12 +90,7 @@ def parse(path: Path) -> tuple[Any, bytes]:
         raise InputError(f"{path}: not a readable ELAN file ({what}); save it again with ELAN") from None
     if root.getroottree().docinfo.doctype:
         raise InputError(f"{path}: has a DOCTYPE, which no ELAN file has; save it again with ELAN")
-    if root.tag != "ANNOTATION_DOCUMENT":
-        raise InputError(f"{path}: XML, but not an ELAN file (<{root.tag!s}>); name an .eaf file")
-    for tag in ("HEADER", "TIME_ORDER"):
-        if root.find(tag) is None:
-            raise InputError(f"{path}: an ELAN file without {tag}; save it again with ELAN")
-    return root, content
+    return root
 
 
 def new_root() -> Any:

@@ -15,6 +15,10 @@ PREDICTED_SUFFIX = " [chironomy]"
 CONFIDENCE_SUFFIX = " confidence"
 
 
+# ELAN ends a name at a space where a recognizer gives it: there no-break spaces stand in their place.
+_NO_BREAK = "\u00a0"
+
+
 def predicted_tier(gesture: str) -> str:
     """Return the name of the tier that holds a gesture's predictions."""
     return gesture + PREDICTED_SUFFIX
@@ -22,12 +26,12 @@ def predicted_tier(gesture: str) -> str:
 
 def is_predicted(tier: str) -> bool:
     """Return whether a tier is one that chironomy wrote."""
-    return tier.endswith(PREDICTED_SUFFIX)
+    return tier.replace(_NO_BREAK, " ").endswith(PREDICTED_SUFFIX)
 
 
 def gesture_of(tier: str) -> str:
     """Return a tier's name without the suffix of predicted tiers."""
-    return tier.removesuffix(PREDICTED_SUFFIX)
+    return tier.replace(_NO_BREAK, " ").removesuffix(PREDICTED_SUFFIX) if is_predicted(tier) else tier
 
 
 def confidence_tier(tier: str) -> str:
@@ -37,7 +41,7 @@ def confidence_tier(tier: str) -> str:
 
 def is_confidence(tier: str) -> bool:
     """Return whether a tier is one in which chironomy wrote its confidence."""
-    return tier.endswith(PREDICTED_SUFFIX + CONFIDENCE_SUFFIX)
+    return tier.replace(_NO_BREAK, " ").endswith(PREDICTED_SUFFIX + CONFIDENCE_SUFFIX)
 
 
 def take_confidence(
