@@ -17,7 +17,7 @@ from search.fitting import Fitted, Workbench
 from search.splits import Fold, make_folds
 
 PARTS = ("validation", "test")
-OUT_OF_FOLD = 4  # trainings for predictions of all clips
+OUT_OF_FOLD = 5  # trainings for predictions of all clips
 
 
 @dataclass(frozen=True)
