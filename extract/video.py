@@ -85,7 +85,7 @@ def probe(path: Path) -> VideoInfo:
         If the file cannot be opened, has no video stream, or its first frame cannot be decoded.
     """
     with open_media(path) as container:
-        stream = _picture_stream(path, container)
+        stream = picture_stream(path, container)
         count, rate, duration = _header(container, stream) or _from_packets(path)
         first = next(decode(path, container, stream), None)
         if first is None:
@@ -152,14 +152,14 @@ def frames(
         raise ValueError(f"resize must be one of {', '.join(RESIZES)}, not {resize!r}")
     rate = None if fps is None else check_rate(fps)
     with open_media(path) as container:
-        stream = _picture_stream(path, container)
+        stream = picture_stream(path, container)
         shaper = Shaper(path, stream, size, resize, before_crop, roi)
         shown = ((begin, end, shaper.picture(frame)) for begin, end, frame in _all(path, container, stream))
         for begin, end, picture in shown if rate is None else resample(shown, rate):
             yield Frame(float(begin), float(end), picture)
 
 
-def _picture_stream(path: Path, container: InputContainer) -> Any:
+def picture_stream(path: Path, container: InputContainer) -> Any:
     """Return the video stream a player would show, with threaded decoding switched on."""
     stream: Any = container.streams.best("video")
     # The cover of a music album is a "video" stream of one picture, too.
@@ -186,7 +186,7 @@ def _header(container: InputContainer, stream: Any) -> tuple[int, Fraction, Frac
 def _from_packets(path: Path) -> tuple[int, Fraction, Fraction]:
     """Return the same as `_header`, from the packets: for a file whose header does not say."""
     with open_media(path) as container:
-        stream = _picture_stream(path, container)
+        stream = picture_stream(path, container)
         count = first = last = 0
         for packet in container.demux(stream):
             stamp = packet.dts if packet.pts is None else packet.pts
