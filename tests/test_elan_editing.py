@@ -243,10 +243,11 @@ def test_any_content_becomes_any_other(tmp_path_factory, before: list[Interval],
     document.set_intervals("t", after)
     document.save(path)
     file = read(path)
-    assert [each for each in file.intervals if each.tier == "t"] == after
+    assert sorted(each for each in file.intervals if each.tier == "t") == sorted(after)  # several may last no time
     assert other in file.intervals
     kept = {name(each): key for each, key in elements(path)}
-    assert all(kept[key] == ids[key] for key in kept.keys() & ids.keys() if len(before) == len(set(map(name, before))))
+    if len(before) == len(set(map(name, before))) and len(after) == len(set(map(name, after))):
+        assert all(kept[key] == ids[key] for key in kept.keys() & ids.keys())
     times = [int(each) for each in etree.parse(str(path)).xpath("//TIME_SLOT/@TIME_VALUE")]
     assert times == sorted(times)
     assert len(times) == 2 * len(file.intervals)

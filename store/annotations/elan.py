@@ -5,7 +5,7 @@ built anew from what was understood of it: its own XML tree is changed, and only
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,19 @@ from lxml import etree
 
 from store.annotations import elan_tree, elan_types
 from store.annotations.elan_confidence import confidence_element, set_confidences
-from store.annotations.elan_edit import ANNOTATION_REFS, Editor
+from store.annotations.elan_edit import ANNOTATION_REFS, Editor, Span
 from store.annotations.elan_intervals import set_intervals
-from store.annotations.elan_times import read_intervals
+from store.annotations.elan_times import annotation_spans, read_intervals
 from store.annotations.media import media_for, media_names
 from store.annotations.model import AnnotationFile, Interval, Media, milliseconds
-from store.annotations.tiers import PREDICTED_SUFFIX, confidence_tier, gesture_of, is_predicted, take_confidence
+from store.annotations.tiers import (
+    PREDICTED_SUFFIX,
+    confidence_tier,
+    gesture_of,
+    is_confidence,
+    is_predicted,
+    take_confidence,
+)
 from store.errors import InputError
 from store.files import keep_original, write_atomically
 
@@ -71,13 +78,28 @@ class EafDocument:
         InputError
             If an annotation ends before it starts, or its time cannot be told.
         """
+        return self._annotations(annotation_spans(self._root, self.path))
+
+    def _annotations(self, spans: dict[str, Span]) -> AnnotationFile:
         units = self._header.get("TIME_UNITS", "milliseconds")
         if units != "milliseconds":
             raise InputError(f"{self.path}: counts time in {units}, not milliseconds; save it again with ELAN")
         names = dict.fromkeys(tier.get("TIER_ID", "") for tier in self._root.iterfind("TIER"))
-        tiers, intervals = take_confidence(list(names), read_intervals(self._root, self.path))
+        tiers, intervals = take_confidence(list(names), read_intervals(self._root, self.path, spans))
         media = tuple(self._media(element) for element in self._header.iterfind("MEDIA_DESCRIPTOR"))
         return AnnotationFile(self.path, tiers, intervals, media)
+
+    def dependent_tiers(self) -> list[str]:
+        """Return the names of the tiers that depend on another: their annotations divide or describe its own."""
+        names = (tier.get("TIER_ID", "") for tier in self._root.iterfind("TIER") if tier.get("PARENT_REF") is not None)
+        return [name for name in names if not is_confidence(name)]
+
+    def tiers_with_dependents(self) -> set[str]:
+        """Return the names of the tiers that something else in the file builds on, which may forbid some edits."""
+        tiers = list(self._root.iterfind("TIER"))
+        if self._root.find("REF_LINK_SET") is not None:  # links may lead to any annotation
+            return {tier.get("TIER_ID", "") for tier in tiers}
+        return {tier.get("PARENT_REF") for tier in tiers if not is_confidence(tier.get("TIER_ID", ""))} - {None}
 
     def link_media(self, media: Media) -> None:
         """Link a media file, unless one of that name is linked already."""
@@ -186,20 +208,43 @@ class EafDocument:
             something else in the file depends on an annotation to be removed or has times inside of one to
             be moved. The document is then unchanged.
         """
-        wanted = sorted(intervals, key=_by_time)
-        if any(interval.tier != tier for interval in wanted):
-            raise ValueError(f"all intervals must be of the tier {tier!r}")
-        file = self.annotations()
-        if tier not in file.tiers:
-            self.add_tiers(wanted, tiers=[tier])
-            return
-        present = sorted((interval for interval in file.intervals if interval.tier == tier), key=_by_time)
-        if wanted == present:
-            return
-        self._check_times(tier, wanted)
-        element = next(each for each in self._root.iterfind("TIER") if each.get("TIER_ID") == tier)
-        set_intervals(self._root, self.path, element, wanted)
-        self._content = None
+        self.set_tiers({tier: intervals})
+
+    def set_tiers(self, wanted: Mapping[str, Iterable[Interval]]) -> None:
+        """Make several tiers hold exactly these intervals, as `set_intervals` does with one: all of them or none.
+
+        Parameters
+        ----------
+        wanted : mapping of str to iterable of Interval
+            By tier, all that it shall hold.
+
+        Raises
+        ------
+        InputError
+            As `set_intervals`. The document is then unchanged.
+        """
+        sorted_by_tier = {tier: sorted(intervals, key=_by_time) for tier, intervals in wanted.items()}
+        for tier, intervals in sorted_by_tier.items():
+            if any(interval.tier != tier for interval in intervals):
+                raise ValueError(f"all intervals must be of the tier {tier!r}")
+            self._check_times(tier, intervals)
+        spans = annotation_spans(self._root, self.path)
+        file = self._annotations(spans)
+        present: dict[str, list[Interval]] = {tier: [] for tier in file.tiers}
+        for interval in file.intervals:
+            present[interval.tier].append(interval)
+        changed = {
+            tier: intervals
+            for tier, intervals in sorted_by_tier.items()
+            if tier in present and intervals != sorted(present[tier], key=_by_time)
+        }
+        if changed:
+            elements = {element.get("TIER_ID"): element for element in self._root.iterfind("TIER")}
+            set_intervals(self._root, self.path, spans, [(elements[tier], each) for tier, each in changed.items()])
+            self._content = None
+        missing = [tier for tier in sorted_by_tier if tier not in present]
+        if missing:
+            self.add_tiers([interval for tier in missing for interval in sorted_by_tier[tier]], tiers=missing)
 
     def save(self, path: Path) -> None:
         """Write the document, whole or not at all; byte for byte the file it was if nothing was changed.

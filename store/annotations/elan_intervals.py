@@ -16,7 +16,6 @@ from lxml import etree
 from store.annotations import elan_tree, elan_types
 from store.annotations.elan_confidence import confidence_element, confidences, set_confidences
 from store.annotations.elan_edit import ANNOTATION_REFS, Editor, Span, set_value
-from store.annotations.elan_times import annotation_spans
 from store.annotations.model import Interval, milliseconds
 from store.errors import InputError
 
@@ -38,48 +37,75 @@ class _Wanted(NamedTuple):
 _Pair = tuple[_Annotation, _Wanted]
 
 
-def set_intervals(root: Any, path: Path, tier: Any, intervals: Iterable[Interval]) -> None:
-    """Make a tier hold these intervals, as `EafDocument.set_intervals` describes it.
+class _Plan(NamedTuple):
+    """What becomes of a tier's annotations."""
+
+    tier: Any
+    there: list[_Annotation]
+    pairs: list[_Pair]
+    gone: list[_Annotation]
+    new: list[_Wanted]
+
+    @property
+    def moved(self) -> list[_Pair]:
+        return [(old, each) for old, each in self.pairs if old.span != each.span]
+
+
+def set_intervals(
+    root: Any, path: Path, spans: dict[str, Span], wanted: Sequence[tuple[Any, Sequence[Interval]]]
+) -> None:
+    """Make tiers hold these intervals, as `EafDocument.set_intervals` describes it; all of them or none.
 
     Parameters
     ----------
     root, path
         The document, and its file for messages.
-    tier : lxml element
-        The tier.
-    intervals : iterable of Interval
-        Such as ELAN can hold on one tier, sorted.
+    spans : dict of str to (int, int)
+        When its annotations begin and end, by their ids, in milliseconds.
+    wanted : sequence of (lxml element, sequence of Interval)
+        Each tier with such intervals as ELAN can hold on one tier, sorted.
     """
-    spans = annotation_spans(root, path)
+    plans = [_planned(root, path, tier, intervals, spans) for tier, intervals in wanted]
+    editor = Editor(root)
+    for plan in plans:
+        _carry_out(root, editor, plan)
+    editor.finish()
+
+
+def _planned(root: Any, path: Path, tier: Any, intervals: Sequence[Interval], spans: dict[str, Span]) -> _Plan:
+    """Tell which annotation becomes which, and refuse what cannot be."""
     there = [
         _Annotation(spans[element.get("ANNOTATION_ID")], element.findtext("ANNOTATION_VALUE") or "", element)
         for element in tier.iterfind("ANNOTATION/*")
     ]
     wanted = [_Wanted(milliseconds(each), elan_tree.xml_text(each.value), each.confidence) for each in intervals]
-    pairs, gone, new = _pair(there, wanted)
-    moved = [(old, each) for old, each in pairs if old.span != each.span]
+    plan = _Plan(tier, there, *_pair(there, wanted))
+    moved = plan.moved
     dependents = _Dependents(root, path, tier, spans)
-    dependents.check(gone, [old for old, _ in moved], [*(each for _, each in moved), *new])
-    editor = Editor(root)
-    if moved or gone or new:
-        for old in there:
+    dependents.check(plan.gone, [old for old, _ in moved], [*(each for _, each in moved), *plan.new])
+    return plan
+
+
+def _carry_out(root: Any, editor: Editor, plan: _Plan) -> None:
+    tier, moved = plan.tier, plan.moved
+    if moved or plan.gone or plan.new:
+        for old in plan.there:
             editor.pin(old.element, old.span)
     sure = confidences(root, tier)
-    for old in gone:
+    for old in plan.gone:
         own = (sure.get(old.element.get("ANNOTATION_ID")), old.element)
         editor.remove([element.getparent() for element in own if element is not None])
     entries = elan_types.entries(root, tier.get("LINGUISTIC_TYPE_REF"))
-    for old, each in pairs:
+    for old, each in plan.pairs:
         if old.value != each.value:
             set_value(old.element, each.value, entries.get(each.value))
     for old, each in moved:
         editor.move(old.element, each.span)
-    added = [(editor.aligned(each.span, each.value, entries.get(each.value)), each) for each in new]
-    final = [*((old.element, each) for old, each in pairs), *added]
+    added = [(editor.aligned(each.span, each.value, entries.get(each.value)), each) for each in plan.new]
+    final = [*((old.element, each) for old, each in plan.pairs), *added]
     span_of = {element: each.span for element, each in final}
     _arrange(tier, span_of, [*(old.element for old, _ in moved), *(element for element, _ in added)])
     set_confidences(root, editor, tier, [(element, each.confidence) for element, each in final])
-    editor.finish()
 
 
 def _pair(there: list[_Annotation], wanted: list[_Wanted]) -> tuple[list[_Pair], list[_Annotation], list[_Wanted]]:
@@ -89,26 +115,30 @@ def _pair(there: list[_Annotation], wanted: list[_Wanted]) -> tuple[list[_Pair],
     value, then of any), then two of one value where no others are left.
     """
     pairs: list[_Pair] = []
+    # By identity: two may be equal, and a list is slow to look through.
+    left, open_ = {id(old): old for old in there}, {id(new): new for new in wanted}
 
     def take(chosen: Iterable[_Pair]) -> None:
         for old, new in list(chosen):
-            if old in there and new in wanted:
-                there.remove(old)
-                wanted.remove(new)
+            if id(old) in left and id(new) in open_:
+                del left[id(old)], open_[id(new)]
                 pairs.append((old, new))
 
-    there, wanted = list(there), list(wanted)
-    take(_equal(there, wanted, lambda each: (each.span, each.value)))
-    take(_equal(there, wanted, lambda each: each.span))
+    def rest() -> tuple[list[_Annotation], list[_Wanted]]:
+        return list(left.values()), list(open_.values())
+
+    take(_equal(*rest(), lambda each: (each.span, each.value)))
+    take(_equal(*rest(), lambda each: each.span))
     for same_value in (True, False):
         take(
             pair
-            for _, pair in sorted(_overlapping(there, wanted), key=lambda found: -found[0])
+            for _, pair in sorted(_overlapping(*rest()), key=lambda found: -found[0])
             if pair[0].value == pair[1].value or not same_value
         )
-    if len(there) == len(wanted) == 1 and there[0].value == wanted[0].value:
-        take([(there[0], wanted[0])])
-    return pairs, there, wanted
+    gone, new = rest()
+    if len(gone) == len(new) == 1 and gone[0].value == new[0].value:
+        take([(gone[0], new[0])])
+    return pairs, *rest()
 
 
 def _equal(

@@ -18,7 +18,7 @@ from store.errors import InputError
 _SLOT_REFS = ("TIME_SLOT_REF1", "TIME_SLOT_REF2")
 
 
-def read_intervals(root: Any, path: Path) -> list[Interval]:
+def read_intervals(root: Any, path: Path, spans: dict[str, tuple[int, int]] | None = None) -> list[Interval]:
     """Return the annotations of all tiers of an ELAN document, in its order of tiers, by time in each.
 
     Parameters
@@ -27,13 +27,15 @@ def read_intervals(root: Any, path: Path) -> list[Interval]:
         The ``ANNOTATION_DOCUMENT``.
     path : Path
         Its file, for error messages.
+    spans : dict of str to (int, int), optional
+        What `annotation_spans` returns, if that is known already.
 
     Raises
     ------
     InputError
         If an annotation has no time, ends before it starts, or refers to what is not there.
     """
-    spans = annotation_spans(root, path)
+    spans = annotation_spans(root, path) if spans is None else spans
     intervals = []
     for tier in root.iterfind("TIER"):
         name = tier.get("TIER_ID", "")
