@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from search.data import Data
 from search.evaluation import Scored, pool
 from search.fitting import Fitted, Workbench
 from search.splits import Fold, make_folds
+from search.thresholds import steady
+from search.tuning import Aim, gain, tune
 
 PARTS = ("validation", "test")
 OUT_OF_FOLD = 5  # trainings for predictions of all clips
@@ -111,6 +114,67 @@ def out_of_fold(bench: Workbench, data: Data, index: NDArray[np.intp], seed: int
     return pool([fit_fold(bench, data, fold)[1].scored["test"] for fold in parts])
 
 
+def fit_folds(
+    bench: Workbench, data: Data, folds: Sequence[Fold], states: Sequence[Path], aim: Aim | None
+) -> tuple[Fitted, list[FoldResult], dict[str, Any] | None]:
+    """Fit a system to each fold, and after several to everything.
+
+    Parameters
+    ----------
+    bench : Workbench
+        What is fitted.
+    data : Data
+        To what.
+    folds : sequence of Fold
+        The parts.
+    states : sequence of Path
+        Where the state of each training is kept, the last for that on everything.
+    aim : Aim, optional
+        What post-processing is tuned for, on clips that what predicts them has not learned from: with one fold none
+        of its test part, with several the test parts of all.
+
+    Returns
+    -------
+    fitted : Fitted
+        What is to be saved.
+    results : list of FoldResult
+        What each fold gave.
+    gained : dict, optional
+        What tuning gave, as `search.tuning.gain` tells it.
+    """
+    processing, unlearned = None, None
+    if aim is not None and len(folds) == 1:
+        learned = np.concatenate([folds[0].split.training, folds[0].split.validation])
+        unlearned = out_of_fold(bench, data, learned, aim.seed)
+        processing = tune(unlearned, aim)
+    results = []
+    for fold, state in zip(folds, states, strict=False):
+        final, result = fit_fold(bench, data, fold, state, processing)
+        results.append(result)
+    if len(folds) > 1:
+        final = _fit_all(bench, data, results, states[-1])
+        if aim is not None:
+            unlearned = pool([result.scored["test"] for result in results])
+            final = replace(final, head=replace(final.head, postprocessing=tune(unlearned, aim)))
+    return final, results, None if unlearned is None or aim is None else gain(unlearned, aim)
+
+
+def _fit_all(bench: Workbench, data: Data, results: Sequence[FoldResult], state: Path) -> Fitted:
+    """Fit to everything annotated, with what the folds have taught of epochs and thresholds."""
+    everything = np.flatnonzero(data.labels.known)
+    nothing = np.empty(0, np.intp)
+    fitted = bench.fit(everything, nothing, epochs=_median_best(results), checkpoint=state, name="on everything")
+    tested = [result.scored["test"] for result in results]
+    true = np.concatenate([scored.true for scored in tested])
+    said = np.concatenate([scored.probability for scored in tested])
+    by_probe = np.concatenate([result.probe_probability for result in results])
+    return replace(
+        fitted,
+        head=replace(fitted.head, postprocessing=PostProcessing.plain(steady(said, true))),
+        probe=replace(fitted.probe, postprocessing=PostProcessing.plain(steady(by_probe, true))),
+    )
+
+
 def to_score(
     data: Data,
     index: NDArray[np.intp],
@@ -148,7 +212,7 @@ def to_score(
     )
 
 
-def median_best(results: Sequence[FoldResult]) -> int | None:
+def _median_best(results: Sequence[FoldResult]) -> int | None:
     """Return the number of the best epoch in the median fold; None for the probe."""
     best = [result.best for result in results if result.best is not None]
     return int(np.median(best)) if best else None

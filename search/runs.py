@@ -2,7 +2,7 @@
 
 import glob
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads.model import GestureModel, check_destination, load_model
-from heads.postprocessing import PostProcessing
 from heads.settings import NAMES, PROBE, Settings
 from search.bootstrap import paired_difference
 from search.data import Data, load_data
 from search.evaluation import MODEL, Scored, check_csv, evaluation, pool, write_csv
 from search.fitting import Fitted, Workbench
-from search.folds import PARTS, FoldResult, fit_fold, median_best, out_of_fold, to_score
+from search.folds import PARTS, FoldResult, fit_folds, to_score
 from search.shelf import Shelf
 from search.splits import Fold, make_folds
-from search.thresholds import steady
 from search.tracking import tracked
-from search.tuning import Aim, gain, tune
+from search.tuning import Aim
 from search.usage import describe_use, trained_on, unseen
 from store.errors import InputError
 from store.features import FeatureStore
@@ -107,7 +105,7 @@ def train(
         chosen |= {"postprocess": aim.level, "per_class": aim.per_class}
     with tracked("train", out.name, chosen, beside=out) as record:
         record.data(opened, data)
-        final, results, gained = _fit(bench, data, folds, states, aim)
+        final, results, gained = fit_folds(bench, data, folds, states, aim)
         for result in results:
             record.epochs(result.history, result.fold.name if len(folds) > 1 else "")
         if len(folds) > 1:
@@ -229,46 +227,6 @@ def folds_of(data: Data, split: str, seed: int, gestures: int) -> tuple[Fold, ..
         if not data.labels.positive[fold.split.training, :gestures].any():
             raise InputError(f"{sources}: no gesture in the training part ({fold.name}); annotate more of the video")
     return folds
-
-
-def _fit(
-    bench: Workbench, data: Data, folds: Sequence[Fold], states: Sequence[Path], aim: Aim | None
-) -> tuple[Fitted, list[FoldResult], dict[str, Any] | None]:
-    """Fit to each fold, after several to everything; return what is to be saved, the folds' results, what tuning gave.
-
-    Post-processing is tuned on what one fold's test part never shows, or on what each of several said of its own.
-    """
-    processing, unlearned = None, None
-    if aim is not None and len(folds) == 1:
-        learned = np.concatenate([folds[0].split.training, folds[0].split.validation])
-        unlearned = out_of_fold(bench, data, learned, aim.seed)
-        processing = tune(unlearned, aim)
-    results = []
-    for fold, state in zip(folds, states, strict=False):
-        final, result = fit_fold(bench, data, fold, state, processing)
-        results.append(result)
-    if len(folds) > 1:
-        final = _fit_all(bench, data, results, states[-1])
-        if aim is not None:
-            unlearned = pool([result.scored["test"] for result in results])
-            final = replace(final, head=replace(final.head, postprocessing=tune(unlearned, aim)))
-    return final, results, None if unlearned is None or aim is None else gain(unlearned, aim)
-
-
-def _fit_all(bench: Workbench, data: Data, results: Sequence[FoldResult], state: Path) -> Fitted:
-    """Fit to everything annotated, with what the folds have taught of epochs and thresholds."""
-    everything = np.flatnonzero(data.labels.known)
-    nothing = np.empty(0, np.intp)
-    fitted = bench.fit(everything, nothing, epochs=median_best(results), checkpoint=state, name="on everything")
-    tested = [result.scored["test"] for result in results]
-    true = np.concatenate([scored.true for scored in tested])
-    said = np.concatenate([scored.probability for scored in tested])
-    by_probe = np.concatenate([result.probe_probability for result in results])
-    return replace(
-        fitted,
-        head=replace(fitted.head, postprocessing=PostProcessing.plain(steady(said, true))),
-        probe=replace(fitted.probe, postprocessing=PostProcessing.plain(steady(by_probe, true))),
-    )
 
 
 def _scores(classes: Sequence[str], results: Sequence[FoldResult]) -> dict[str, Any]:
