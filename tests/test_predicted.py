@@ -1,6 +1,11 @@
 """Predictions into annotation files: beside what people annotated, never over it."""
 
+import multiprocessing
+import os
+import random
 import shutil
+import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -11,7 +16,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from store import annotations
-from store.annotations import AnnotationFile, Interval, Media, media_for, predicted_tier, read, write
+from store.annotations import AnnotationFile, EafDocument, Interval, Media, media_for, predicted_tier, read, write
 from store.errors import InputError
 from store.matching import match
 from store.predicted import base_for, write_predicted
@@ -326,3 +331,104 @@ def test_with_an_offset_a_file_keeps_its_clock(tmp_path: Path) -> None:
     out = tmp_path / "copy.txt"
     write_predicted(base, out, video, [predicted(2, 3)], GESTURES, "chironomy", offset=-10)
     assert of_tier(read(out), "nod") == of_tier(read(out), "nod [chironomy]") == [(2, 3)]
+
+
+def test_what_hangs_on_a_reviewed_prediction_stays(tmp_path: Path, schema) -> None:
+    """Notes on predictions, tied to them in ELAN, and their ids; what a note hangs on is not removed in silence."""
+    out = tmp_path / "video.eaf"
+    label(None, out, [predicted(1, 2), predicted(5, 6), predicted(8, 9)])
+    document = EafDocument.open(out)
+    document.add_tiers([Interval(0, 4, "annotated")])
+    document.save(out)
+    tree = etree.parse(str(out))
+    ids = tree.xpath("//TIER[@TIER_ID='nod [chironomy]']//@ANNOTATION_ID")
+    for number, annotation in enumerate(ids[:2]):
+        if number == 0:
+            notes = etree.fromstring(
+                '<TIER LINGUISTIC_TYPE_REF="chironomy confidence" PARENT_REF="nod [chironomy]" TIER_ID="notes"/>'
+            )
+            tree.getroot().insert(len(tree.xpath("//HEADER | //TIME_ORDER | //TIER")), notes)
+        note = etree.SubElement(etree.SubElement(notes, "ANNOTATION"), "REF_ANNOTATION")
+        note.set("ANNOTATION_ID", f"a9{number}")
+        note.set("ANNOTATION_REF", annotation)
+        etree.SubElement(note, "ANNOTATION_VALUE").text = f"note {number}"
+    tree.write(str(out))
+    schema.assertValid(etree.parse(str(out)))
+
+    label(out, out, [predicted(5.5, 6.5), predicted(12, 13)])
+    after = etree.parse(str(out))
+    schema.assertValid(after)
+    kept = after.xpath("//TIER[@TIER_ID='nod [chironomy]']//@ANNOTATION_ID")
+    assert kept[:2] == ids[:2]
+    file = read(out)
+    assert [(each.begin, each.end, each.value) for each in file.intervals if each.tier == "notes"] == (
+        [(1, 2, "note 0"), (5.5, 6.5, "note 1")]
+    )
+    before = out.read_bytes()
+    with pytest.raises(InputError, match=r"'notes' depends on the annotation 'nod' .* at 5\.500 to 6\.500 s"):
+        label(out, out, [predicted(12, 13)])
+    assert out.read_bytes() == before
+
+
+class Stopped(BaseException):
+    """As Ctrl-C at some moment."""
+
+
+@pytest.mark.parametrize("problem", [OSError(28, "No space left on device"), Stopped()])
+def test_a_labelling_that_is_stopped_anywhere_damages_nothing(tmp_path: Path, monkeypatch, problem) -> None:
+    """At every step of writing something fails; the file is the one or the other, whole, and nothing lies about."""
+    out = tmp_path / "video.eaf"
+    write(out, [Interval(10, 20, "annotated"), Interval(1, 2, "nod", "by hand")])
+    original = out.read_bytes()
+    steps = [(os, "fsync"), (os, "open"), (Path, "chmod"), (Path, "replace"), (tempfile, "NamedTemporaryFile")]
+    failed = 0
+    for place, name in steps:
+        for countdown in range(6):
+            left = countdown
+            real = getattr(place, name)
+
+            def fail(*given, real=real, **named):
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise problem
+                return real(*given, **named)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(place, name, fail)
+                try:
+                    label(out, out, [predicted(3, 4)])
+                except (InputError, Stopped):
+                    failed += 1
+            assert {path.name for path in tmp_path.iterdir()} <= {"video.eaf", "video.eaf.bak"}
+            if out.read_bytes() != original:
+                assert of_tier(read(out), "nod [chironomy]") == [(3, 4)]
+                assert (tmp_path / "video.eaf.bak").read_bytes() == original
+                out.write_bytes(original)
+            (tmp_path / "video.eaf.bak").unlink(missing_ok=True)
+    assert failed > 8
+
+
+def test_a_labelling_that_is_killed_damages_nothing(tmp_path: Path) -> None:
+    out, copy = tmp_path / "video.eaf", tmp_path / "video.eaf.bak"
+    write(out, [Interval(n, n + 0.5, "nod", "by hand") for n in range(300)])
+    original = out.read_bytes()
+    new = [predicted(n, n + 0.5) for n in range(300)]
+    states, kills = set(), 0
+    began = time.monotonic()
+    label(out, tmp_path / "whole.eaf", new)
+    seconds = time.monotonic() - began
+    noise = random.Random(0)
+    while kills < 15 or len(states) < 2:
+        process = multiprocessing.get_context("fork").Process(target=label, args=(out, out, new))
+        process.start()
+        process.join(noise.uniform(0, 1.5 * seconds))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -9
+        assert copy.read_bytes() == original if copy.exists() else out.read_bytes() == original
+        labelled = out.read_bytes() != original
+        assert len(of_tier(read(out), "nod [chironomy]")) == 300 * labelled
+        states.add(labelled)
+        out.write_bytes(original)
+        copy.unlink(missing_ok=True)

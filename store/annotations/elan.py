@@ -5,32 +5,22 @@ built anew from what was understood of it: its own XML tree is changed, and only
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
 from store.annotations import elan_tree, elan_types
-from store.annotations.elan_confidence import confidence_element, set_confidences
-from store.annotations.elan_edit import ANNOTATION_REFS, Editor, Span
-from store.annotations.elan_intervals import set_intervals
+from store.annotations.elan_edit import Span
+from store.annotations.elan_intervals import add_tiers, check_times, refuse_taken, set_intervals
+from store.annotations.elan_predicted import replace_predicted
 from store.annotations.elan_times import annotation_spans, read_intervals
 from store.annotations.media import media_for, media_names
-from store.annotations.model import AnnotationFile, Interval, Media, milliseconds
-from store.annotations.tiers import (
-    PREDICTED_SUFFIX,
-    confidence_tier,
-    gesture_of,
-    is_confidence,
-    is_predicted,
-    take_confidence,
-)
+from store.annotations.model import AnnotationFile, Interval, Media
+from store.annotations.tiers import PREDICTED_SUFFIX, is_confidence, is_predicted, take_confidence
 from store.errors import InputError
 from store.files import keep_original, write_atomically
-
-_LAST_TIME = 2**32 - 1  # TIME_VALUE is an xsd:unsignedInt
-_TYPE_NAME = "chironomy"  # of the predicted tiers' linguistic type and vocabulary
 
 
 class EafDocument:
@@ -145,10 +135,17 @@ class EafDocument:
             If there is a tier of that name already, or annotations of one tier overlap, which ELAN cannot
             hold. The document is then unchanged.
         """
-        self._add(intervals, tiers, lambda: elan_types.time_type(self._root, "default-lt"), {})
+        by_tier = self._by_tier(intervals, tiers)
+        refuse_taken(self._root, self.path, by_tier)
+        if by_tier:
+            add_tiers(self._root, by_tier, elan_types.time_type(self._root, "default-lt"), {})
+            self._content = None
 
     def replace_predicted(self, intervals: Iterable[Interval], annotator: str, *, tiers: Iterable[str] = ()) -> None:
-        """Replace all tiers whose names end in `` [chironomy]`` by the tiers of `intervals`.
+        """Let the tiers whose names end in `` [chironomy]`` be those of `intervals`.
+
+        What is on such a tier already keeps its id, its other attributes and what depends on it, as with
+        `set_intervals`; such tiers that are not wanted are removed.
 
         Parameters
         ----------
@@ -163,29 +160,17 @@ class EafDocument:
         Raises
         ------
         InputError
-            If something that is not ours refers to a tier or annotation to be removed, or annotations of one
-            tier overlap.
+            If something that is not ours refers to a tier or annotation to be removed, annotations of one
+            tier overlap, or a tier of confidences would have the name of another.
         """
         intervals, tiers = list(intervals), list(tiers)
         for name in (*tiers, *(interval.tier for interval in intervals)):
             if not is_predicted(name):
                 raise ValueError(f"the name of a predicted tier ends in {PREDICTED_SUFFIX!r}, not so {name!r}")
-        ours = [tier for tier in self._root.iterfind("TIER") if is_predicted(tier.get("TIER_ID", ""))]
-        ours += [own for tier in ours if (own := confidence_element(self._root, tier)) is not None]
-        self._refuse_dependents(ours)
-        types = {tier.get("LINGUISTIC_TYPE_REF") for tier in ours}
-        if ours:
-            Editor(self._root).remove(ours)
-            elan_types.drop_unused(self._root, types, _TYPE_NAME)
+        by_tier = self._by_tier(intervals, tiers)
+        if by_tier or any(is_predicted(tier.get("TIER_ID", "")) for tier in self._root.iterfind("TIER")):
+            replace_predicted(self._root, self.path, by_tier, elan_tree.xml_text(annotator))
             self._content = None
-        names = dict.fromkeys((*tiers, *(interval.tier for interval in intervals)))
-        gestures = [gesture for name in names if (gesture := gesture_of(elan_tree.xml_text(name)))]
-
-        def predicted_type() -> str:
-            vocabulary = elan_types.vocabulary(self._root, _TYPE_NAME, gestures)
-            return elan_types.time_type(self._root, _TYPE_NAME, vocabulary)
-
-        self._add(intervals, tiers, predicted_type, {"ANNOTATOR": elan_tree.xml_text(annotator)})
 
     def set_intervals(self, tier: str, intervals: Iterable[Interval]) -> None:
         """Make a tier hold exactly these intervals, and change nothing but what differs.
@@ -227,7 +212,7 @@ class EafDocument:
         for tier, intervals in sorted_by_tier.items():
             if any(interval.tier != tier for interval in intervals):
                 raise ValueError(f"all intervals must be of the tier {tier!r}")
-            self._check_times(tier, intervals)
+            check_times(self.path, tier, intervals)
         spans = annotation_spans(self._root, self.path)
         file = self._annotations(spans)
         present: dict[str, list[Interval]] = {tier: [] for tier in file.tiers}
@@ -270,73 +255,15 @@ class EafDocument:
         relative = element.get("RELATIVE_MEDIA_URL")
         return Media(element.get("MEDIA_URL", ""), relative, element.get("MIME_TYPE", ""), int(origin) / 1000)
 
-    def _add(
-        self,
-        intervals: Iterable[Interval],
-        tiers: Iterable[str],
-        linguistic_type: Callable[[], str],
-        attributes: dict[str, str],
-    ) -> None:
-        """Add tiers with annotations; `linguistic_type` makes their type, and is asked once nothing can fail."""
+    def _by_tier(self, intervals: Iterable[Interval], tiers: Iterable[str]) -> dict[str, list[Interval]]:
+        """Return intervals by tier, in order, having checked that ELAN can hold them and the file be read."""
         by_tier: dict[str, list[Interval]] = {elan_tree.xml_text(name): [] for name in tiers}
-        for interval in intervals:
+        for interval in sorted(intervals, key=_by_time):
             by_tier.setdefault(elan_tree.xml_text(interval.tier), []).append(interval)
+        for name, members in by_tier.items():
+            check_times(self.path, name, members)
         self.annotations()  # refuses what could not be read again
-        taken = {tier.get("TIER_ID") for tier in self._root.iterfind("TIER")}
-        for name, members in by_tier.items():
-            for needed in (name, confidence_tier(name)) if is_predicted(name) else (name,):
-                if needed in taken:
-                    raise InputError(f"{self.path}: there is a tier {needed!r} already; rename it in ELAN")
-            members.sort(key=_by_time)
-            self._check_times(name, members)
-        if not by_tier:
-            return
-        type_name = linguistic_type()
-        entries = elan_types.entries(self._root, type_name)
-        editor = Editor(self._root)
-        for name, members in by_tier.items():
-            tier = etree.Element("TIER", {**attributes, "LINGUISTIC_TYPE_REF": type_name, "TIER_ID": name})
-            added = []
-            for interval in members:
-                value = elan_tree.xml_text(interval.value)
-                annotation = editor.aligned(milliseconds(interval), value, entries.get(value))
-                etree.SubElement(tier, "ANNOTATION").append(annotation)
-                added.append((annotation, interval.confidence))
-            elan_tree.insert_in_order(self._root, tier)
-            set_confidences(self._root, editor, tier, added)
-        editor.finish()
-        self._content = None
-
-    def _check_times(self, tier: str, intervals: list[Interval]) -> None:
-        last_end = 0
-        for interval in intervals:
-            begin, end = milliseconds(interval)
-            if not 0 <= begin <= end <= _LAST_TIME:
-                raise InputError(
-                    f"{self.path}: tier {tier!r} has an annotation from {interval.begin} to {interval.end} "
-                    "s, which ELAN cannot hold; correct its times"
-                )
-            if begin < last_end:
-                raise InputError(
-                    f"{self.path}: annotations of tier {tier!r} overlap at {interval.begin:.3f} s, which "
-                    "ELAN cannot hold; put them on tiers of their own"
-                )
-            last_end = end
-
-    def _refuse_dependents(self, tiers: list[Any]) -> None:
-        """Refuse to remove tiers if something else depends on them."""
-        names = {tier.get("TIER_ID") for tier in tiers}
-        ids = {element.get("ANNOTATION_ID") for tier in tiers for element in tier.iterfind("ANNOTATION/*")}
-        ours = {element for tier in tiers for element in tier.iter()}
-        for element in self._root.iter("*") if tiers else ():
-            if element in ours:
-                continue
-            targets = {target for name in ANNOTATION_REFS for target in element.get(name, "").split()}
-            if element.get("PARENT_REF") in names or targets & ids:
-                raise InputError(
-                    f"{self.path}, line {element.sourceline}: something depends on a tier that ends in "
-                    f"{PREDICTED_SUFFIX!r}, which is to be replaced; rename that tier in ELAN to keep both"
-                )
+        return by_tier
 
 
 def _by_time(interval: Interval) -> tuple[float, float]:

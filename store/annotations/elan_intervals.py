@@ -7,7 +7,7 @@ them, so that no other annotation moves.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from store.annotations.elan_edit import ANNOTATION_REFS, Editor, Span, set_value
 from store.annotations.model import Interval, milliseconds
 from store.errors import InputError
 
+_LAST_TIME = 2**32 - 1  # TIME_VALUE is an xsd:unsignedInt
 _EDITABLE = (None, "Included_In")  # constraints under which an annotation may be put anywhere, or in its parent
 
 
@@ -106,6 +107,54 @@ def _carry_out(root: Any, editor: Editor, plan: _Plan) -> None:
     span_of = {element: each.span for element, each in final}
     _arrange(tier, span_of, [*(old.element for old, _ in moved), *(element for element, _ in added)])
     set_confidences(root, editor, tier, [(element, each.confidence) for element, each in final])
+
+
+def add_tiers(
+    root: Any, by_tier: Mapping[str, Sequence[Interval]], type_name: str, attributes: Mapping[str, str]
+) -> None:
+    """Add tiers of a type, with more attributes, and with the confidence of what is on them.
+
+    `by_tier` are intervals by the tier's name, such as ELAN can hold.
+    """
+    entries = elan_types.entries(root, type_name)
+    editor = Editor(root)
+    for name, members in by_tier.items():
+        tier = etree.Element("TIER", {**attributes, "LINGUISTIC_TYPE_REF": type_name, "TIER_ID": name})
+        added = []
+        for interval in members:
+            value = elan_tree.xml_text(interval.value)
+            annotation = editor.aligned(milliseconds(interval), value, entries.get(value))
+            etree.SubElement(tier, "ANNOTATION").append(annotation)
+            added.append((annotation, interval.confidence))
+        elan_tree.insert_in_order(root, tier)
+        set_confidences(root, editor, tier, added)
+    editor.finish()
+
+
+def refuse_taken(root: Any, path: Path, names: Iterable[str]) -> None:
+    """Refuse names that tiers have already."""
+    taken = {tier.get("TIER_ID") for tier in root.iterfind("TIER")}
+    for name in names:
+        if name in taken:
+            raise InputError(f"{path}: there is a tier {name!r} already; rename it in ELAN")
+
+
+def check_times(path: Path, tier: str, intervals: Iterable[Interval]) -> None:
+    """Refuse intervals, sorted by time, that ELAN cannot hold on one tier."""
+    last_end = 0
+    for interval in intervals:
+        begin, end = milliseconds(interval)
+        if not 0 <= begin <= end <= _LAST_TIME:
+            raise InputError(
+                f"{path}: tier {tier!r} has an annotation from {interval.begin} to {interval.end} s, which ELAN "
+                "cannot hold; correct its times"
+            )
+        if begin < last_end:
+            raise InputError(
+                f"{path}: annotations of tier {tier!r} overlap at {interval.begin:.3f} s, which ELAN cannot hold; "
+                "put them on tiers of their own"
+            )
+        last_end = end
 
 
 def _pair(there: list[_Annotation], wanted: list[_Wanted]) -> tuple[list[_Pair], list[_Annotation], list[_Wanted]]:
