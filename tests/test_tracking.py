@@ -3,12 +3,15 @@
 import csv
 import hashlib
 import json
+import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +31,7 @@ from search import runs
 from search.evaluation import write_csv
 from search.tracking import tracked
 from search.tracking.background import Background
+from search.tracking.database import make_database
 from store.features import FeatureStore
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -243,6 +247,36 @@ def test_runs_inside_runs(tmp_path) -> None:
         assert run.info.status == "FINISHED"
     assert client.get_run(far).data.params == {"rate": "2"}
     assert client.get_run(study.id).data.params == {"space.rate": "[1, 2]"}
+
+
+def test_many_at_once_in_a_new_folder(tmp_path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(make_database, [uri_of(tmp_path)] * 4, [None] * 4)] == [None] * 4
+    client = client_of(tmp_path)
+    assert [each.name for each in client.search_experiments()] == ["Default"]
+    assert [path.name for path in (tmp_path / "chironomy-runs").iterdir()] == ["mlflow.db"]
+
+
+def test_a_kill_while_the_database_is_made_leaves_no_half_one(tmp_path) -> None:
+    import sqlalchemy
+
+    def killed() -> None:
+        @sqlalchemy.event.listens_for(sqlalchemy.engine.Engine, "before_cursor_execute")
+        def kill(connection, cursor, statement, *_) -> None:
+            if "ALTER TABLE" in statement:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        make_database(uri_of(tmp_path), None)
+
+    process = multiprocessing.get_context("fork").Process(target=killed)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert "mlflow.db" not in {path.name for path in (tmp_path / "chironomy-runs").iterdir()}
+    with tracked("train", "m", {}, beside=tmp_path / "m") as record:
+        pass
+    assert client_of(tmp_path).get_run(record.id).info.status == "FINISHED"
+    assert [path.name for path in (tmp_path / "chironomy-runs").iterdir()] == ["mlflow.db"]
 
 
 def test_an_earlier_run_is_gone_on_with_and_a_lost_one_is_buried(recorded) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search.tracking.database import make_database
+
 SWITCH = "CHIRONOMY_TRACKING"
 FOLDER, DATABASE, ARTIFACTS = "chironomy-runs", "mlflow.db", "artifacts"
 EXPERIMENT = "chironomy"
@@ -81,10 +83,8 @@ def connect(place: RunsPlace) -> tuple[Any, str]:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    location = None
-    if place.folder is not None:
-        place.folder.mkdir(exist_ok=True)
-        location = (place.folder / ARTIFACTS).as_uri()
+    location = None if place.folder is None else (place.folder / ARTIFACTS).as_uri()
+    make_database(place.uri, location)
     client = MlflowClient(place.uri, registry_uri=place.uri)
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     found = client.get_experiment_by_name(name)
