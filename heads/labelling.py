@@ -1,11 +1,14 @@
 """The main job: a video and a model in, labelled gestures in ELAN out."""
 
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from extract.jobs import Job, Machine, settings_of
 from extract.pipeline import Extractor
@@ -13,6 +16,7 @@ from extract.regions import Region
 from extract.weights import find_backbone
 from heads.intervals import clips_to_intervals
 from heads.model import GestureModel, load_model
+from heads.postprocessing import PostProcessing
 from store.annotations import Interval, check_ending, predicted_tier
 from store.errors import InputError
 from store.features import FeatureStore, Recording, occupied
@@ -21,6 +25,37 @@ from store.mismatch import clock_of, match_video
 from store.places import Place
 from store.predicted import base_for, write_predicted
 from store.vocabulary import class_members
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of a recording.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Names of the columns, the background class left out.
+    probability : ndarray of float, shape (clips, classes)
+        Of each class in each clip.
+    times : ndarray of float64, shape (clips, 2)
+        Start and end of the clips, in seconds of the video.
+    postprocessing : PostProcessing
+        How the model tells presence from probabilities.
+    untrained_backbone : bool
+        Whether the weights under it are random.
+    """
+
+    classes: tuple[str, ...]
+    probability: NDArray[np.float64]
+    times: NDArray[np.float64]
+    postprocessing: PostProcessing
+    untrained_backbone: bool
+
+    def intervals(self, thresholds: Mapping[int, float] | None = None) -> list[Interval]:
+        """Return the gestures found, in seconds of the video; by other thresholds for some classes if given."""
+        changed = self.postprocessing.with_thresholds(thresholds or {})
+        present = changed.present(self.probability, self.times)
+        return clips_to_intervals(self.probability, present, self.times, self.classes)
 
 
 def label(
@@ -79,10 +114,8 @@ def label(
     check_ending(out)
     loaded = load_model(model).with_thresholds(thresholds or {})
     base = base_for(annotations, out)
-    with ExitStack() as stack:
-        if store is None:
-            store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chironomy-"))) / "features"
-        recording = _features(Job(video, name, roi=roi), loaded, model, store, weights, device)
+    with _kept_or_not(store) as features:
+        recording = _features(Job(video, name, roi=roi), loaded, model, features, weights, device)
         if base is not None:
             clock = replace(clock_of(recording), recording=video.stem)
             match_video(base, loaded.vocabulary, clock, offset, required=False)
@@ -98,11 +131,54 @@ def label(
         }
 
 
+def predict_video(
+    video: Path,
+    model: Path,
+    *,
+    store: "Place | None" = None,
+    name: str | None = None,
+    weights: str | None = None,
+    device: str = "auto",
+) -> Prediction:
+    """Return what a model says of a video; the parameters are those of `label`.
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used.
+    """
+    loaded = load_model(model)
+    with _kept_or_not(store) as features:
+        return predict(loaded, _features(Job(video, name), loaded, model, features, weights, device))
+
+
+def predict(model: GestureModel, recording: Recording) -> Prediction:
+    """Return what a model says of a recording."""
+    classes = tuple(class_members(model.vocabulary))
+    probability = model.head.predict(model.clips([recording]))
+    columns = np.arange(len(classes))  # the background class comes last and gets no interval
+    return Prediction(
+        classes,
+        probability[:, columns],
+        recording.read("times"),
+        model.head.postprocessing.only(columns),
+        model.spec.untrained,
+    )
+
+
 def predict_intervals(model: GestureModel, recording: Recording) -> list[Interval]:
     """Return the gestures that a model finds in a recording, in seconds of the video."""
-    probability, times = model.head.predict(model.clips([recording])), recording.read("times")
-    present = model.head.postprocessing.present(probability, times)
-    return clips_to_intervals(probability, present, times, list(class_members(model.vocabulary)))
+    return predict(model, recording).intervals()
+
+
+@contextmanager
+def _kept_or_not(store: "Place | None") -> Iterator[Place]:
+    """Yield a store, which is gone afterwards if none was named."""
+    if store is not None:
+        yield store
+        return
+    with tempfile.TemporaryDirectory(prefix="chironomy-") as folder:
+        yield Path(folder) / "features"
 
 
 def _features(job: Job, model: GestureModel, folder: Path, store: Place, weights: str | None, device: str) -> Recording:

@@ -103,6 +103,10 @@ class PostProcessing:
             changed[column] = value
         return replace(self, thresholds=changed)
 
+    def only(self, columns: NDArray[np.intp]) -> Self:
+        """Return the same for some classes alone, by their numbers."""
+        return replace(self, **{field.name: getattr(self, field.name)[columns] for field in fields(self)})
+
     def to_dict(self, classes: Sequence[str]) -> dict[str, dict[str, float]]:
         """Return, by class, what is done beside thresholds, JSON-ready."""
         return {

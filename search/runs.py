@@ -24,7 +24,7 @@ from search.usage import describe_use, trained_on, unseen
 from store.errors import InputError
 from store.features import FeatureStore
 from store.places import Place
-from store.vocabulary import class_members, load_vocabulary
+from store.vocabulary import Vocabulary, class_members, load_vocabulary
 
 _SHORT = ("clips", "macro_f1", "probe_macro_f1", "always_macro_f1", "chance_macro_f1", "majority_macro_f1")
 
@@ -32,7 +32,7 @@ _SHORT = ("clips", "macro_f1", "probe_macro_f1", "always_macro_f1", "chance_macr
 def train(
     store: Place,
     annotation_paths: Sequence[Path],
-    vocabulary: str,
+    vocabulary: str | Vocabulary,
     out: Path,
     *,
     system: str = "sm+bb+ts",
@@ -57,8 +57,8 @@ def train(
         A feature store.
     annotation_paths : sequence of Path
         Annotation files, or folders of them.
-    vocabulary : str
-        Name of a built-in vocabulary, or a TOML file.
+    vocabulary : str or Vocabulary
+        Name of a built-in vocabulary, or a TOML file; or a vocabulary itself.
     out : Path
         Folder for the model. While training, the state is kept beside it, and gone on with after a stop.
     system : str
@@ -94,7 +94,7 @@ def train(
     check_destination(out)
     if csv is not None:
         check_csv(csv)
-    classes = load_vocabulary(vocabulary)
+    classes = vocabulary if isinstance(vocabulary, Vocabulary) else load_vocabulary(vocabulary)
     opened = FeatureStore(store)
     data = load_data(opened, annotation_paths, classes, settings.clip_rule, offset)
     folds = folds_of(data, split, settings.seed, gestures=len(class_members(classes)))

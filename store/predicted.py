@@ -94,10 +94,8 @@ def write_predicted(
         origin = 0.0
     moved = _shifted(intervals, -origin)
     reviewed = annotated_stretches(kept) or []
-    predicted = [
-        *_pieces([_named(each) for each in kept.intervals if is_predicted(each.tier)], reviewed),
-        *_pieces(moved, _between(reviewed)),
-    ]
+    earlier = [_named(each) for each in kept.intervals if is_predicted(each.tier)]
+    predicted = beside_reviewed(earlier, moved, reviewed)
     tiers = [predicted_tier(gesture) for gesture in gestures]
     if _is_elan(out):
         document = _document(base, kept, out)
@@ -111,6 +109,13 @@ def write_predicted(
         human = [tier for tier in kept.tiers if not is_predicted(tier)]
         write(out, [*_human(kept), *predicted], tiers=[*human, *tiers])
     return predicted
+
+
+def beside_reviewed(
+    earlier: Sequence[Interval], fresh: Sequence[Interval], reviewed: Sequence[Stretch]
+) -> list[Interval]:
+    """Return earlier predictions inside reviewed stretches, and fresh ones outside; cut where a stretch ends."""
+    return [*_pieces(earlier, reviewed), *_pieces(fresh, _between(reviewed))]
 
 
 def _document(base: Path | None, kept: AnnotationFile, out: Path) -> EafDocument:
