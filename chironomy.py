@@ -14,6 +14,7 @@ from commands.elan import add_elan
 from commands.features import add_extract, add_inspect
 from commands.models import add_evaluate, add_label, add_train
 from commands.reproduce import add_reproduce
+from commands.review import add_review
 from commands.shared import complain
 from commands.studies import add_search
 from commands.trial import add_demo
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         add_label,
         add_reproduce,
         add_elan,
+        add_review,
         add_demo,
     ):
         add(commands)

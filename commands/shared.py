@@ -181,6 +181,14 @@ def seconds(text: str) -> int:
     return _whole(text, 12)  # of less, nothing can be held out
 
 
+def port(text: str) -> int:
+    """Return a port to listen on; for argparse."""
+    port = _whole(text, 0)
+    if port > 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: from 0 to 65535")
+    return port
+
+
 def seed(text: str) -> int:
     """Return a seed; for argparse."""
     return _whole(text, 0)

@@ -86,7 +86,6 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ad
     try:
         with Progress(*columns, console=console, disable=hidden) as bar:
             task = bar.add_task(description, total=total, unit=unit, note="")
-            done = 0
 
             def advance(steps: int = 1, note: str = "") -> None:
                 nonlocal done

@@ -1,0 +1,75 @@
+// "Learn from this": what will count, how far it is, and what has changed.
+
+import { tell } from "./api.js";
+import { askInDialog, element, table } from "./dialogs.js";
+import { clock } from "./view.js";
+
+export class Learning {
+  constructor(review, thresholds, say) {
+    this.review = review;
+    this.thresholds = thresholds;
+    this.say = say;
+    this.shown = null;
+  }
+
+  async ask() {
+    const { review } = this, { can_learn: obstacle, works } = review.status;
+    if (works.learning?.state === "running") {
+      const answer = await askInDialog("Learning", [element("p", "It is being learned from. Stop it?")], { stop: "Stop", wait: "Go on" });
+      if (answer === "stop") review.take(await tell("/api/stop-learning"));
+      return;
+    }
+    if (obstacle) {
+      await askInDialog("Learn from this", [element("p", `Not now: ${obstacle}.`)], { close: "Close" });
+      return;
+    }
+    const answer = await askInDialog("Learn from this", this.whatCounts(), { cancel: "Cancel", learn: "Learn" });
+    if (answer !== "learn") return;
+    try {
+      await review.queue;
+      review.take(await tell("/api/learn"));
+    } catch (error) {
+      this.say(error.message);
+    }
+  }
+
+  whatCounts() {
+    const { review } = this;
+    const stretches = review.sheet.marks(review.annotated);
+    const seconds = stretches.reduce((sum, mark) => sum + mark.end - mark.begin, 0);
+    const marks = review.lanes.filter((lane) => !lane.reviewed).reduce((sum, lane) => sum + review.sheet.marks(lane.human).length, 0);
+    const body = [];
+    if (stretches.length) {
+      body.push(element("p", `Of this recording, what stands in the reviewed stretches counts: ${clock(seconds, 0)} of ${clock(review.duration, 0)}.`));
+    } else {
+      body.push(element("p", `No stretch is marked as reviewed, so the whole recording counts as annotated: ${marks} `
+        + "annotations are taken for all that happens in it, and predictions for nothing. If only a part is complete, mark that part first."));
+    }
+    body.push(element("p", "A new model is trained with your corrections and put beside the one at hand, which stays. You can go on working meanwhile."));
+    return body;
+  }
+
+  // Called with every status; shows a result once.
+  async news(learned) {
+    if (!learned || this.shown === learned.model) return;
+    const first = this.shown === null && this.review.status.works.learning?.state !== "running" && !this.expected;
+    this.shown = learned.model;
+    if (first && performance.now() < 3000) return; // it was shown before the page was loaded anew
+    const { scores } = learned;
+    const number = (value) => (value === undefined || value === null ? "" : value.toFixed(2));
+    const body = [
+      element("p", `The new model is in ${learned.model}. On its test part, ${scores.clips} clips that it has not learned from:`),
+      table(["macro-F1", ""], [
+        ["the new model", number(scores.macro_f1)],
+        ["linear probe", number(scores.probe_macro_f1)],
+        ["every class always", number(scores.always_macro_f1)],
+        ["by chance", number(scores.chance_macro_f1)],
+      ]),
+      element("p", "What it finds in this video, against the model before:"),
+      table(["gesture", "segments before", "after", "seconds before", "after"], learned.changes.map((row) => [
+        row.name, row.before.intervals, row.after.intervals, row.before.seconds, row.after.seconds])),
+    ];
+    const answer = await askInDialog("What has been learned", body, { keep: "Keep the predictions as they are", take: "Show the new predictions" });
+    if (answer === "take") await this.thresholds.keepAll();
+  }
+}

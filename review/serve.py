@@ -1,0 +1,125 @@
+"""A review is opened: server and page, until Ctrl-C."""
+
+import json
+import secrets
+import socket
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from review.app import make_app
+from review.desk import Desk, Sources
+from review.guard import Guard, host_in_url
+from review.session import Session
+from store.errors import InputError
+from store.files import require_file
+from store.vocabulary import Vocabulary
+
+LOOPBACK = "127.0.0.1"
+
+
+class ReviewServer:
+    """The server of one review; `address` has the token.
+
+    Parameters
+    ----------
+    desk : Desk
+        The review.
+    host : str
+        Name or address to listen on, which is also the only one that is answered to.
+    port : int
+        Port; 0: one that is free.
+
+    Raises
+    ------
+    InputError
+        If nothing can listen there.
+    """
+
+    def __init__(self, desk: Desk, host: str = LOOPBACK, port: int = 0):
+        self.desk = desk
+        try:
+            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            self._socket = socket.socket(family, socket.SOCK_STREAM)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._socket.bind(address)
+            self._socket.listen()  # whoever opens the page at once waits until it is served
+        except OSError as error:
+            raise InputError(f"{host}:{port}: cannot be listened on ({error.strerror}); give another --port") from error
+        self.port = self._socket.getsockname()[1]
+        self.token = secrets.token_urlsafe(32)
+        self.address = f"http://{host_in_url(host)}:{self.port}/?token={self.token}"
+        guarded = Guard(make_app(desk), host, self.port, self.token)
+        config = uvicorn.Config(guarded, log_level="warning", access_log=False, ws="none", server_header=False)
+        self.server = uvicorn.Server(config)
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        self.server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Ask it to stop, from another thread."""
+        self.server.should_exit = True
+
+
+def review(
+    video: Path,
+    annotations: Path,
+    *,
+    vocabulary: Vocabulary | None = None,
+    sources: Sources | None = None,
+    host: str = LOOPBACK,
+    port: int = 0,
+    opened: Callable[[str], object] = webbrowser.open,
+) -> None:
+    """Open the page on which a video's annotations are looked at and corrected, and serve it until Ctrl-C.
+
+    Parameters
+    ----------
+    video : Path
+        The video.
+    annotations : Path
+        Its ELAN file; one that does not exist is made when it is saved.
+    vocabulary : Vocabulary, optional
+        The gestures to show; by default the model's, or all tiers of the file.
+    sources : Sources, optional
+        Model, feature store and what else there is.
+    host, port : str, int
+        Where to listen; by default on this machine alone, on a free port.
+    opened : callable
+        Told the page's address, with its token, once.
+
+    Raises
+    ------
+    InputError
+        If video or annotations cannot be used.
+    """
+    require_file(video)
+    if vocabulary is None and sources is not None and sources.model is not None:
+        vocabulary = _vocabulary_of(sources.model)
+    session = Session.open(annotations, video, vocabulary)
+    try:
+        desk = Desk(video, session, sources or Sources())
+    except BaseException:
+        session.close()
+        raise
+    try:
+        server = ReviewServer(desk, host, port)
+        desk.start()
+        opened(server.address)
+        server.run()
+    finally:
+        desk.stop()
+
+
+def _vocabulary_of(model: Path) -> Vocabulary:
+    """Return a model's vocabulary by its description alone, without what computes."""
+    description = model / "model.json"
+    if not description.is_file():
+        raise InputError(f"{model}: no model there (model.json is missing); make one with chironomy train")
+    try:
+        return Vocabulary.from_dict(json.loads(description.read_text(encoding="utf-8"))["vocabulary"], str(description))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{model}: the model is damaged ({error!r:.80}); train it again") from error

@@ -1,0 +1,309 @@
+"""The annotation file under review: what is done to it, kept in a journal, and saved into it."""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from review.journal import History, Journal, digest
+from review.lanes import Lane, lanes_of
+from review.marks import Change, Sheet
+from review.predictions import proposal
+from review.writing import content_with, document_of
+from store.annotations import ANNOTATED_TIER, AnnotationFile, Interval, time_origin
+from store.errors import InputError
+from store.files import keep_original, write_atomically
+from store.vocabulary import Vocabulary, canonical
+
+
+class ConflictError(InputError):
+    """What was asked for no longer fits: the page shows an older state, or the file has changed meanwhile."""
+
+
+class Session:
+    """One annotation file, open for editing.
+
+    Made by `Session.open`; all methods may be called from several threads.
+
+    Attributes
+    ----------
+    path : Path
+        The annotation file, which need not exist before it is saved.
+    vocabulary : Vocabulary or None
+        The gestures that are looked for.
+    """
+
+    def __init__(self, path: Path, video: Path, vocabulary: Vocabulary | None, lock: FileLock, journal: Journal):
+        self.path, self.video, self.vocabulary = path, video, vocabulary
+        self._file_lock, self._journal = lock, journal
+        self._lock = threading.RLock()
+        self._seen: tuple[Any, str | None] = (None, None)  # the file's state, and its hash
+        self._revision = 0
+        self._load()
+
+    @classmethod
+    def open(cls, path: Path, video: Path, vocabulary: Vocabulary | None = None) -> "Session":
+        """Open a file, and go on with what was not saved last time.
+
+        Raises
+        ------
+        InputError
+            If it is no ELAN file, is open in another review, or its folder cannot be written to.
+        """
+        if path.suffix.lower() != ".eaf":
+            raise InputError(f"{path}: not an ELAN file (.eaf); make one with: chironomy convert {path} NEW.eaf")
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: there is no folder {path.parent}; make it first or name another")
+        lock = FileLock(path.with_name(f".{path.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(f"{path}: is open in another review; close that one first") from None
+        except OSError as error:
+            raise InputError(f"{path.parent}: cannot be written to ({error.strerror}); copy the file first") from error
+        try:
+            return cls(path, video, vocabulary, lock, _journal_for(path))
+        except BaseException:
+            lock.release()
+            raise
+
+    def close(self) -> None:
+        """Leave the file; what is not saved stays in the journal, and is gone on with next time."""
+        with self._lock:
+            if self.is_saved:
+                self._journal.remove()
+            self._file_lock.release()
+            Path(self._file_lock.lock_file).unlink(missing_ok=True)
+
+    def _load(self) -> None:
+        """Make the sheet of the journal's base and the steps since."""
+        document = document_of(self._journal.base, self.path, self.video)
+        file = document.annotations()
+        self._dependent, self._built_on = document.dependent_tiers(), document.tiers_with_dependents()
+        self._origin = round(time_origin(file, self.video.stem) * 1000)
+        self._saved_sheet = Sheet.of(file.tiers, file.intervals, self._origin)
+        self.sheet = self._saved_sheet.copy()
+        for change in self._journal.history.unsaved:
+            self.sheet.apply(change)
+        self._revision += 1
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the file has everything."""
+        return not self._journal.history.unsaved
+
+    @property
+    def annotated_tier(self) -> str:
+        """The tier of reviewed stretches, as the file spells it."""
+        return next((tier for tier in self.sheet.tiers if canonical(tier) == ANNOTATED_TIER), ANNOTATED_TIER)
+
+    def lanes(self) -> list[Lane]:
+        """Return what the page shows."""
+        tiers = tuple(self.sheet.tiers)
+        intervals = tuple(each for tier in tiers for each in self.sheet.intervals(tier))
+        return lanes_of(AnnotationFile(self.path, tiers, intervals), self.vocabulary, self._dependent)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the page needs to know of the file, ready for JSON."""
+        with self._lock:
+            return {
+                "file": self.path.name,
+                "origin": self._origin,
+                "annotated": self.annotated_tier,
+                "lanes": [asdict(lane) for lane in self.lanes()],
+                "tiers": self.sheet.tiers,
+                **self.status(),
+            }
+
+    def status(self) -> dict[str, Any]:
+        """Return what may change at any time, ready for JSON."""
+        with self._lock:
+            history = self._journal.history
+            return {
+                "revision": self._revision,
+                "saved": self.is_saved,
+                "changed_on_disk": self._on_disk() != digest(self._journal.base),
+                "undo": history.past[-1].label if history.past else None,
+                "redo": history.future[-1].label if history.future else None,
+            }
+
+    def edit(self, revision: int, change: Change) -> dict[str, Any]:
+        """Make a change, and keep it.
+
+        Raises
+        ------
+        ConflictError
+            If the page showed another state.
+        InputError
+            If the change does not fit, or cannot be kept; nothing is changed then.
+        """
+        with self._lock:
+            self._expect(revision)
+            fixed = {tier for tier, _ in (*change.removed, *change.added)} & set(self._dependent)
+            if fixed:
+                raise InputError(f"tier {min(fixed)!r} depends on another; change it in ELAN")
+            self.sheet.apply(change)
+            try:
+                if self._built_on & {tier for tier, _ in (*change.removed, *change.added)}:
+                    self.content()  # better to know now than when everything is to be saved
+                self._journal.add({"do": change.to_json()})
+            except InputError:
+                self.sheet.apply(change.inverse)
+                raise
+            self._journal.history.do(change)
+            self._revision += 1
+            return self.status()
+
+    def undo(self, revision: int) -> dict[str, Any]:
+        """Take the last change back."""
+        return self._step(revision, "undo", lambda history: history.past, History.undo)
+
+    def redo(self, revision: int) -> dict[str, Any]:
+        """Do the change again that was taken back last."""
+        return self._step(revision, "redo", lambda history: history.future, History.redo)
+
+    def _step(
+        self, revision: int, name: str, stack: Callable[[History], list[Change]], step: Callable[[History], Change]
+    ) -> dict[str, Any]:
+        with self._lock:
+            self._expect(revision)
+            history = self._journal.history
+            if not stack(history):
+                raise InputError(f"there is nothing to {name}")
+            self._journal.add({"step": name})
+            change = step(history)
+            self.sheet.apply(change)
+            self._revision += 1
+            return {"change": change.to_json(), **self.status()}
+
+    def save(self, revision: int) -> dict[str, Any]:
+        """Write everything into the file.
+
+        Raises
+        ------
+        ConflictError
+            If the file has changed since it was opened: it is left alone.
+        InputError
+            If it cannot be written.
+        """
+        with self._lock:
+            self._expect(revision)
+            if self._on_disk() != digest(self._journal.base):
+                raise ConflictError(f"{self.path.name} was changed by another program since it was opened here")
+            content = self.content()
+            self._journal.add({"saving": digest(content)})
+            if self.path.exists():
+                keep_original(self.path)
+            write_atomically(self.path, content)
+            self._rebase(content)
+            return self.status()
+
+    def save_as(self, name: str) -> dict[str, Any]:
+        """Write everything into a new file of the same folder, and go on there.
+
+        Raises
+        ------
+        InputError
+            If the name is no plain file name that ends in .eaf, or is taken.
+        """
+        with self._lock:
+            out = self.path.with_name(name) if name and Path(name).name == name and "\\" not in name else None
+            if out is None or out.suffix.lower() != ".eaf" or name.startswith("."):
+                raise InputError(f"{name!r}: name a new file of the same folder, ending in .eaf")
+            if out.exists():
+                raise InputError(f"{name} is there already; give another name")
+            content = self.content()
+            fresh = Session.open(out, self.video, self.vocabulary)  # takes the lock
+            write_atomically(out, content)
+            self._journal.remove()
+            self._file_lock.release()
+            Path(self._file_lock.lock_file).unlink(missing_ok=True)
+            past, future = self._journal.history.past, self._journal.history.future
+            self.path, self._file_lock, self._journal = out, fresh._file_lock, fresh._journal
+            self._rebase(content, past, future)
+            self._load()
+            return self.status()
+
+    def reload(self) -> dict[str, Any]:
+        """Take the file as it is on the disk now; what was not saved is put into a file beside it.
+
+        Returns
+        -------
+        dict
+            The name of that file as ``kept``, None if everything was saved.
+        """
+        with self._lock:
+            kept = None
+            if not self.is_saved:
+                kept = _free_name(self.path)
+                write_atomically(kept, self.content())
+            base = _bytes(self.path)
+            document_of(base, self.path, self.video).annotations()  # refuses a file that cannot be read
+            self._journal.start(base, [], [])
+            self._load()
+            return {"kept": kept.name if kept else None, **self.status()}
+
+    def proposal(self, label: str, predictions: list[Interval], tiers: Iterable[str]) -> Change:
+        """Return the change that puts predictions into tiers; the parameters are those of `review.predictions`."""
+        with self._lock:
+            return proposal(self.sheet, self.annotated_tier, label, predictions, tiers)
+
+    def content(self) -> bytes:
+        """Return the bytes of the file with everything in it, as saving would write them."""
+        with self._lock:
+            return content_with(self._journal.base, self.path, self.video, self._saved_sheet, self.sheet)
+
+    def _rebase(self, content: bytes, past: list[Change] | None = None, future: list[Change] | None = None) -> None:
+        history = self._journal.history
+        self._saved_sheet = self.sheet.copy()
+        self._journal.start(
+            content, history.past if past is None else past, history.future if future is None else future
+        )
+
+    def _expect(self, revision: int) -> None:
+        if revision != self._revision:
+            raise ConflictError("the annotations were changed in another window; this one shows them anew")
+
+    def _on_disk(self) -> str | None:
+        """Return the hash of the file as it is now, computed only if it looks changed."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        state = found.st_mtime_ns, found.st_size, found.st_ino
+        if self._seen[0] != state:
+            self._seen = state, digest(_bytes(self.path))
+        return self._seen[1]
+
+
+def _journal_for(path: Path) -> Journal:
+    """Return the journal of a file, begun anew unless there is something in it that was not saved."""
+    place = path.with_name(f".{path.name}.journal")
+    journal, content = Journal.read(place), _bytes(path)
+    if journal is not None and journal.history.unsaved:
+        if journal.saving is None or journal.saving != digest(content):
+            return journal
+        journal.start(content, journal.history.past, journal.history.future)  # stopped just after it was saved
+        return journal
+    journal = Journal(place, content, History())
+    journal.start(content, [], [])
+    return journal
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (free := path.with_name(f"{path.stem}-unsaved-{number}.eaf")).exists():
+        number += 1
+    return free

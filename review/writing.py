@@ -1,0 +1,64 @@
+"""Between an ELAN file's bytes and the sheet: read, and written back with nothing changed but what was edited."""
+
+import tempfile
+from pathlib import Path
+
+from review.marks import Sheet
+from store.annotations import EafDocument, is_predicted, media_for
+from store.errors import InputError
+
+ANNOTATOR = "chironomy"
+
+
+def document_of(content: bytes | None, path: Path, video: Path) -> EafDocument:
+    """Return the document that a file's bytes hold; a new one, linked to the video, if there is no file.
+
+    Raises
+    ------
+    InputError
+        If they are not an ELAN file's.
+    """
+    if content is None:
+        return EafDocument.new(path, [media_for(video, path)])
+    with tempfile.TemporaryDirectory(prefix="chironomy-") as folder:
+        copy = Path(folder, path.name)
+        copy.write_bytes(content)
+        try:
+            document = EafDocument.open(copy)
+        except InputError as error:
+            raise InputError(str(error).replace(str(copy), str(path))) from None
+    document.path = path
+    return document
+
+
+def content_with(base: bytes | None, path: Path, video: Path, before: Sheet, sheet: Sheet) -> bytes:
+    """Return an ELAN file's bytes with the tiers as a sheet has them.
+
+    Parameters
+    ----------
+    base : bytes or None
+        The file; None if there is none yet.
+    path, video : Path
+        Where it is, and the video that a new one is linked to.
+    before, sheet : Sheet
+        What `base` holds, and what it shall hold.
+
+    What is not different stays as it is, its bytes, ids and attributes; if nothing is, so are all the bytes.
+
+    Raises
+    ------
+    InputError
+        If ELAN could not hold it, or something else in the file depends on an annotation that is gone.
+    """
+    document = document_of(base, path, video)
+    changed = [tier for tier, marks in sheet.tiers.items() if marks != before.tiers.get(tier, [])]
+    if not any(is_predicted(tier) for tier in before.tiers):  # as labelling writes the first ones
+        fresh = [tier for tier in changed if is_predicted(tier)]
+        found = [each for tier in fresh for each in sheet.intervals(tier)]
+        document.replace_predicted(found, ANNOTATOR, tiers=fresh)
+        changed = [tier for tier in changed if tier not in fresh]
+    document.set_tiers({tier: sheet.intervals(tier) for tier in changed})
+    with tempfile.TemporaryDirectory(prefix="chironomy-") as folder:
+        out = Path(folder, path.name)
+        document.save(out)
+        return out.read_bytes()
