@@ -133,11 +133,13 @@ class Trials:
                     scores.append(self.score(result.scored["test"]))
                     record.epochs(result.history, fold.name)
                     record.metrics({self._question.metric: scores[-1]}, step=number)
-            except AstrayError as error:
-                trial.set_user_attr("given up", str(error))
-                raise optuna.TrialPruned(str(error)) from None
-            record.metrics({"score": float(np.mean(scores))})
-            return float(np.mean(scores))
+            except (AstrayError, optuna.TrialPruned) as error:
+                given_up = str(error) or "others were better by then"
+                record.tags({"given up": given_up})  # no failure
+            else:
+                record.metrics({"score": float(np.mean(scores))})
+                return float(np.mean(scores))
+        raise optuna.TrialPruned(given_up)
 
     def score(self, scored: Scored) -> float:
         """Return the metric of some scored clips.
