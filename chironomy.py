@@ -13,6 +13,7 @@ from commands.annotations import add_annotations, add_convert
 from commands.elan import add_elan
 from commands.features import add_extract, add_inspect
 from commands.models import add_evaluate, add_label, add_train
+from commands.report import add_report
 from commands.reproduce import add_reproduce
 from commands.review import add_review
 from commands.shared import complain
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         add_label,
         add_reproduce,
         add_elan,
+        add_report,
         add_review,
         add_demo,
     ):

@@ -180,6 +180,12 @@ def show_reproduction(result: dict[str, Any]) -> None:
         print(f"{name + ':':<10} {path}")
 
 
+def show_report(result: dict[str, Any]) -> None:
+    """Print what `search.report.report` returned."""
+    _show_notes(result)
+    print(f"written: {result['out']} ({result['bytes'] / 1e6:.1f} MB)")
+
+
 def _reproduced(cell: dict[str, Any]) -> str:
     if cell["value"] is None:
         return cell["reason"]

@@ -13,6 +13,7 @@ import numpy as np
 from extract.audio import AUDIO
 from extract.weights import Backbone, load_backbone
 from store.annotations import Interval, write
+from store.files import sha256
 from store.spec import Spec
 from store.writing import RecordingWriter
 
@@ -35,10 +36,12 @@ def write_recording(
     seed: int = 0,
     views: Sequence[str] = ("plain",),
     changed: Collection[int] = (),
+    video: Path | None = None,
 ) -> Path:
     """Write a recording, and beside the store its annotations; return their file.
 
-    The clips that have `changed` have other values, which show nothing; the others are as without.
+    The clips that have `changed` have other values, which show nothing; the others are as without. If there is a
+    `video`, the recording says that it is of it.
     """
     backbone = load_backbone("random:0", "tiny")
     random = np.random.default_rng([seed, *name.encode()])
@@ -52,6 +55,8 @@ def write_recording(
         pictures[number], audio[number] = 40.0, -70.0 - number
     frame_times = np.arange(16 * clips) / RATE
     source = {"source_sha256": hashlib.sha256(f"{name} {seed}".encode()).hexdigest(), "source_name": f"{name}.mov"}
+    if video is not None:
+        source = {"source_sha256": sha256(video), "source_name": video.name, "source_size": video.stat().st_size}
     with RecordingWriter(store, name, _spec(backbone), backbone.tail(), clips, source) as writer:
         for view in views:
             seen = pictures[..., ::-1] if view == "flip" else pictures

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from search.figures.style import DIVERGING, FAINT, INK, look
+from search.figures.style import DIVERGING, FAINT, look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,9 @@ def correlation_matrix(title: str, classes: Sequence[str], present: NDArray[np.b
         axis = figure.subplots()
         image = axis.imshow(found, cmap=DIVERGING, vmin=-1, vmax=1)
         for (row, column), value in np.ndenumerate(found):
-            shown, colour = ("–", FAINT) if np.isnan(value) else (f"{value:.2f}", INK if abs(value) < 0.6 else "white")
+            shown, colour = (
+                ("–", FAINT) if np.isnan(value) else (f"{value:.2f}", "black" if abs(value) < 0.6 else "white")
+            )
             if row != column or np.isnan(value):
                 short = shown.replace("0.", ".", 1)
                 axis.text(

@@ -78,6 +78,11 @@ def save(figure: "Figure", stem: Path) -> None:
         write_atomically(stem.with_name(f"{stem.name}.{ending}"), _drawn(figure, ending))
 
 
+def png(figure: "Figure") -> bytes:
+    """Return a figure as PNG."""
+    return _drawn(figure, "png")
+
+
 def svg(figure: "Figure") -> str:
     """Return a figure as SVG to stand inside a page: its ink is the page's, its names are its own."""
     text = _drawn(figure, "svg").decode()

@@ -24,6 +24,8 @@ def timeline(
     probability: NDArray[np.float64],
     thresholds: NDArray[np.float64],
     learned_until: float | None = None,
+    present: NDArray[np.bool_] | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> "Figure":
     """Draw a recording's labels: what people annotated above what the model found, and how sure it was.
 
@@ -43,6 +45,10 @@ def timeline(
         From which probability on a class is present.
     learned_until : float, optional
         Second up to which the model knew the annotations.
+    present : ndarray of bool, shape (clips, classes), optional
+        What the model takes for present; what reaches the thresholds if not given.
+    known : ndarray of bool, shape (clips,), optional
+        Which clips are annotated; all if not given. The others are shaded.
 
     Returns
     -------
@@ -55,13 +61,16 @@ def timeline(
         figure = Figure(figsize=(10, 0.56 * len(classes) + 1.2))
         axes = figure.subplots(len(classes), 1, sharex=True, squeeze=False)[:, 0]
         edges = np.append(times[:, 0], times[-1, 1])
+        found = probability >= thresholds if present is None else present
+        annotated = np.ones(len(times), bool) if known is None else known
         for lane, axis in enumerate(axes):
-            shown = true[:, lane], probability[:, lane] >= thresholds[lane]
+            shown = true[:, lane] & annotated, found[:, lane]
+            for begin, length in _bars(times, ~annotated):
+                axis.axvspan(begin, begin + length, color=FAINT, alpha=0.14, linewidth=0)
             axis.stairs(probability[:, lane], edges, fill=True, color=PROBABILITY, alpha=0.5, linewidth=0)
             axis.axhline(thresholds[lane], color=FAINT, linewidth=0.7, linestyle=":")
             for (level, colour), here in zip(_LANES, shown, strict=True):
-                bars = [(start, end - start) for (start, end), there in zip(times, here, strict=True) if there]
-                axis.broken_barh(bars, (level, 0.16), color=colour, linewidth=0)
+                axis.broken_barh(_bars(times, here), (level, 0.16), color=colour, linewidth=0)
             if learned_until is not None:
                 axis.axvline(learned_until, color=INK, linewidth=1)
             _dress(axis, classes[lane], edges)
@@ -75,10 +84,19 @@ def timeline(
                 (TRUE, 1, "annotated"),
                 (PREDICTED, 1, "found by chironomy"),
                 (PROBABILITY, 0.5, "probability, dotted: threshold"),
+                *([] if annotated.all() else [(FAINT, 0.14, "not annotated")]),
             )
         ]
-        figure.legend(handles=handles, loc="outside lower left", ncols=3)
+        figure.legend(handles=handles, loc="outside lower left", ncols=4)
     return figure
+
+
+def _bars(times: NDArray[np.float64], present: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """Return start and length of each run of clips in which something is present."""
+    ends = np.flatnonzero(np.diff(present.astype(int), prepend=0, append=0))
+    return [
+        (float(times[first, 0]), float(times[last - 1, 1] - times[first, 0])) for first, last in ends.reshape(-1, 2)
+    ]
 
 
 def _dress(axis: "Axes", name: str, edges: NDArray[np.float64]) -> None:

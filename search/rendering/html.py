@@ -38,6 +38,11 @@ td.none small { white-space: normal; max-width: 9rem; margin-left: auto; }
 figure { margin: 1.8rem 0; }
 figure svg, figure img { max-width: 100%; height: auto; display: block; }
 figcaption { font-size: .92rem; color: var(--faint); margin-top: .4rem; max-width: 46rem; }
+.paper { background: #fff; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1rem; }
+.gallery figure { margin: 0; break-inside: avoid; }
+.gallery img { width: 100%; border-radius: 4px; }
+.gallery figcaption { font-size: .8rem; line-height: 1.35; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem 2rem; }
 @media print { :root { --ink: #000; --faint: #444; --paper: #fff; --line: #bbb; --shade: #f5f5f5; color-scheme: light; }
   body { font-size: 10pt; } main { max-width: none; padding: 0; } nav { display: none; } .scroll { overflow: visible; }
