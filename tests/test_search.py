@@ -88,6 +88,13 @@ def test_a_trial_gets_what_the_space_says_and_only_what_matters(tmp_path) -> Non
     assert not {"focus", "margin", "absent", "audio_widths", "auxiliary"} & {*plain}
 
 
+def test_without_sound_no_system_that_needs_it(tmp_path) -> None:
+    assert load_space().without_sound().dimensions["system"].choices == ("sm", "sm+bb", "sm+bb+ts")
+    (tmp_path / "mine.toml").write_text('[system]\nchoices = ["bimodal"]')
+    with pytest.raises(InputError, match="only systems that need sound"):
+        load_space(tmp_path / "mine.toml").without_sound()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

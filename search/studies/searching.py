@@ -97,9 +97,10 @@ class _Opened:
                 f"--split {plan.split}: a search holds out one test part; take blocked or leave-out:RECORDING"
             )
         self.shelf = Shelf(self.store, self.data)
-        self.question = Question(
-            load_space(plan.space), plan.system, plan.settings, plan.metric, plan.folds, self.fold.split
-        )
+        space = load_space(plan.space)
+        if not any(recording.has_sound for recording in self.data.recordings):
+            space = space.without_sound()
+        self.question = Question(space, plan.system, plan.settings, plan.metric, plan.folds, self.fold.split)
         self.trials = Trials(self.shelf, self.vocabulary, self.question, plan.device, plan.out)
 
 

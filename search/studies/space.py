@@ -80,6 +80,22 @@ class Space:
     dimensions: dict[str, Dimension]
     text: str
 
+    def without_sound(self) -> "Space":
+        """Return the space for recordings of which none has sound.
+
+        Raises
+        ------
+        InputError
+            If no system is left.
+        """
+        systems = self.dimensions.get(SYSTEM)
+        if systems is None:
+            return self
+        silent = tuple(name for name in systems.choices if SYSTEMS[name].fusion is None)
+        if not silent:
+            raise InputError("the search space has only systems that need sound, and none is stored; name others in it")
+        return replace(self, dimensions={**self.dimensions, SYSTEM: Dimension(choices=silent)})
+
     def ask(self, trial: "Trial", system: str, settings: Settings) -> tuple[str, Settings]:
         """Return the system and settings of a trial: as given, but for what is in the space and matters."""
         found: dict[str, Any] = {SYSTEM: system}
