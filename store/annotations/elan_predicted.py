@@ -31,6 +31,8 @@ def replace_predicted(root: Any, path: Path, by_tier: Mapping[str, Sequence[Inte
     ours = [tier for tier in root.iterfind("TIER") if is_predicted(tier.get("TIER_ID", ""))]
     there = {tier.get("TIER_ID"): tier for tier in ours if tier.get("TIER_ID") in by_tier and _stands_alone(tier)}
     gone = _with_confidences(root, [tier for tier in ours if tier not in there.values()])
+    beside = {confidence_tier(tier.get("TIER_ID")) for tier in ours}  # some that do not depend on theirs any more
+    gone += [tier for tier in root.iterfind("TIER") if tier.get("TIER_ID") in beside and tier.get("PARENT_REF") is None]
     _refuse_dependents(root, path, gone)
     kept = _with_confidences(root, there.values())
     others = [tier.get("TIER_ID") for tier in root.iterfind("TIER") if tier not in kept and tier not in gone]
