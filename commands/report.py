@@ -8,9 +8,14 @@ from commands.shared import Arguments, add_json, add_offset, add_store, command,
 
 def add_report(commands: Any) -> None:
     """Add the command."""
-    text = "Write a report of a model, or of the paper's experiments, as one page."
+    text = "Write a report of a model, a search, or the paper's experiments, as one page."
     parser = command(commands, "report", _run, text)
-    parser.add_argument("what", type=Path, metavar="MODEL|DIR", help="a model, or the folder of chironomy reproduce")
+    parser.add_argument(
+        "what",
+        type=Path,
+        metavar="MODEL|STUDY|DIR",
+        help="a model, the .search folder beside one, or the folder of reproduce",
+    )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help=".html, or .md with a folder of figures"
     )

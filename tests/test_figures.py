@@ -21,6 +21,7 @@ from search.figures.counts import class_counts
 from search.figures.curves import effort_curve, effort_saved, learning_curves, precision_recall
 from search.figures.maps import clip_map, layout
 from search.figures.sounds import sound_features
+from search.figures.studies import importances, study_course
 from search.figures.timelines import timeline
 
 NAMES = ("nod", "lift & <sway>", "never")
@@ -39,6 +40,8 @@ FIGURES: dict[str, Callable] = {
     "confusion": lambda: confusion_matrix("T", NAMES, TRUE, SAID > 0.5),
     "effort": lambda: effort_curve("T", {"model": SAID}, TRUE),
     "map": lambda: clip_map("T", layout(SAID), NAMES, np.where(TRUE.any(axis=1), TRUE.argmax(axis=1), -1), PICTURES),
+    "course": lambda: study_course("T", [0.2, None, 0.4], {0: "lift & <sway>"}, "score"),
+    "importances": lambda: importances("T", {"lift & <sway>": 0.7, "nod": 0.3}),
     "sound": lambda: sound_features(
         "T", TIMES[:4], RANDOM.random((4, 28, 108)), np.sin(np.arange(56448) / 9), 22050
     ),

@@ -144,6 +144,28 @@ def test_a_model_alone_and_markdown(made, tmp_path) -> None:
     assert all((tmp_path / target).is_file() for target in targets)
 
 
+def test_a_study(tmp_path, capsys) -> None:
+    """Of the files that a search leaves beside its model."""
+    folder = tmp_path / "best.search"
+    folder.mkdir()
+    held = {"clips": 30, "best": 0.61, "default": 0.58, "difference": 0.03, "interval": [-0.02, 0.08]}
+    found = {
+        "study": "best", "metric": "macro_f1", "trials": {"complete": 2, "pruned": 1}, "best": 0.66, "best_trial": 2,
+        "best_settings": {"dropout": 0.2}, "known_settings": {"default": 0.5}, "importances": {"dropout": 1.0},
+        "held_out": held,
+    }  # fmt: skip
+    (folder / "result.json").write_text(json.dumps(found))
+    lines = ("trial,state,value,setting,seconds,dropout", "0,COMPLETE,0.5,default,1.0,0.1", "1,PRUNED,,,0.4,0.9")
+    (folder / "trials.csv").write_text("\n".join([*lines, "2,COMPLETE,0.66,,1.0,0.2"]))
+    assert report(folder, tmp_path / "r.html")["sections"] == ["What was found", "How it went"]
+    text = html.parse(str(tmp_path / "r.html")).getroot().text_content()
+    assert "difference +0.03 [-0.02, +0.08], so they are not told apart from the defaults" in text
+    assert "2 complete, 1 pruned" in text
+    (folder / "trials.csv").write_text("")
+    assert chironomy.main(["report", str(folder), "--out", str(tmp_path / "bad.html")]) == 1
+    assert "no finished study" in capsys.readouterr().err
+
+
 def test_another_video_of_that_name_is_not_taken(made, tmp_path) -> None:
     (tmp_path / "a.mov").write_bytes(b"another")
     result = report(
@@ -154,7 +176,7 @@ def test_another_video_of_that_name_is_not_taken(made, tmp_path) -> None:
 
 def test_bad_input(made, tmp_path, capsys) -> None:
     for arguments, said in (
-        ((tmp_path, "--out", tmp_path / "r.html"), "neither a model nor"),
+        ((tmp_path, "--out", tmp_path / "r.html"), "no model, nor"),
         ((made.model, "--out", tmp_path / "r.pdf"), ".html or .md"),
         ((made.model, "--out", tmp_path / "none" / "r.html"), "no folder"),
         ((made.model, "--out", tmp_path / "r.html", "--store", tmp_path, "--annotations", made.annotated[0]), "store"),

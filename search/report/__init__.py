@@ -8,6 +8,7 @@ from heads.model import DESCRIPTION, GestureModel, load_model
 from search.report.described import learned_from, scores
 from search.report.evidence import Evidence
 from search.report.pieces import Report, Text
+from search.report.study import RESULT, of_study
 from search.tables import UNTRAINED
 from store.errors import InputError
 from store.files import write_atomically
@@ -25,12 +26,13 @@ def report(
     videos: Sequence[Path] = (),
     offset: float | None = None,
 ) -> dict[str, Any]:
-    """Write a report of a model, or of the paper's experiments.
+    """Write a report of a model, of a search for settings, or of the paper's experiments.
 
     Parameters
     ----------
     what : Path
-        A model's folder, or the folder of `search.reproduction.reproduce`, whose page is taken as it is.
+        A model's folder; that of a study, which `search.studies.searching.search` leaves beside its model; or that of
+        `search.reproduction.reproduce`, whose page is taken as it is.
     out : Path
         ``.html``: one page that needs nothing but itself; ``.md``: Markdown, its figures in a folder beside it.
     store : Path or UPath, optional
@@ -57,23 +59,26 @@ def report(
     if not out.absolute().parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; make it first or name another")
     if (what / DESCRIPTION).is_file():
-        evidence = None
         model = load_model(what)
-        if store is not None:
-            evidence = Evidence.of(model, what, store, annotations, videos, offset)
-        made = _of_model(what, model, evidence)
-        made.write(out)
-        shown = [heading for heading, pieces in made.sections if pieces]
+        evidence = None if store is None else Evidence.of(model, what, store, annotations, videos, offset)
         notes = [] if evidence is None else [*evidence.data.notes, *evidence.notes]
-        return {"out": str(out), "bytes": out.stat().st_size, "sections": shown, "notes": notes}
+        return _written(_of_model(what, model, evidence), out, notes)
+    if (what / RESULT).is_file():
+        return _written(of_study(what), out, [])
     page = what / _PAGES[out.suffix.lower()]
     if not page.is_file():
-        raise InputError(f"{what}: neither a model nor a finished folder of chironomy reproduce; name one")
+        raise InputError(f"{what}: no model, nor a finished folder of chironomy search or reproduce; name one")
     content = page.read_bytes()
     if out.suffix.lower() == ".md":
         content = content.replace(b"](figures/", f"]({(what / 'figures').absolute().as_posix()}/".encode())
     write_atomically(out, content)
     return {"out": str(out), "bytes": len(content), "sections": ["The experiments of the paper"], "notes": []}
+
+
+def _written(made: Report, out: Path, notes: list[str]) -> dict[str, Any]:
+    made.write(out)
+    shown = [heading for heading, pieces in made.sections if pieces]
+    return {"out": str(out), "bytes": out.stat().st_size, "sections": shown, "notes": notes}
 
 
 def _of_model(folder: Path, model: GestureModel, evidence: Evidence | None) -> Report:
