@@ -38,6 +38,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/trunk.py
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/review_page.py
 	$(BIN)/python benchmarks/tracking.py
 
 clean:

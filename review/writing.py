@@ -1,11 +1,9 @@
 """Between an ELAN file's bytes and the sheet: read, and written back with nothing changed but what was edited."""
 
-import tempfile
 from pathlib import Path
 
 from review.marks import Sheet
 from store.annotations import EafDocument, is_predicted, media_for
-from store.errors import InputError
 
 ANNOTATOR = "chironomy"
 
@@ -20,15 +18,7 @@ def document_of(content: bytes | None, path: Path, video: Path) -> EafDocument:
     """
     if content is None:
         return EafDocument.new(path, [media_for(video, path)])
-    with tempfile.TemporaryDirectory(prefix="chironomy-") as folder:
-        copy = Path(folder, path.name)
-        copy.write_bytes(content)
-        try:
-            document = EafDocument.open(copy)
-        except InputError as error:
-            raise InputError(str(error).replace(str(copy), str(path))) from None
-    document.path = path
-    return document
+    return EafDocument.from_bytes(content, path)
 
 
 def content_with(base: bytes | None, path: Path, video: Path, before: Sheet, sheet: Sheet) -> bytes:
@@ -58,7 +48,4 @@ def content_with(base: bytes | None, path: Path, video: Path, before: Sheet, she
         document.replace_predicted(found, ANNOTATOR, tiers=fresh)
         changed = [tier for tier in changed if tier not in fresh]
     document.set_tiers({tier: sheet.intervals(tier) for tier in changed})
-    with tempfile.TemporaryDirectory(prefix="chironomy-") as folder:
-        out = Path(folder, path.name)
-        document.save(out)
-        return out.read_bytes()
+    return document.content()

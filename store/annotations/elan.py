@@ -5,7 +5,7 @@ built anew from what was understood of it: its own XML tree is changed, and only
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from store.annotations.elan_predicted import replace_predicted
 from store.annotations.elan_times import annotation_spans, read_intervals
 from store.annotations.media import media_for, media_names
 from store.annotations.model import AnnotationFile, Interval, Media
-from store.annotations.tiers import PREDICTED_SUFFIX, is_confidence, is_predicted, take_confidence
+from store.annotations.tiers import PREDICTED_SUFFIX, confidence_tier, is_confidence, is_predicted, take_confidence
 from store.errors import InputError
 from store.files import keep_original, write_atomically
 
@@ -49,6 +49,17 @@ class EafDocument:
         return cls(root, path, content)
 
     @classmethod
+    def from_bytes(cls, content: bytes, path: Path) -> "EafDocument":
+        """Make a document of an ELAN file's bytes; `path` stands in error messages.
+
+        Raises
+        ------
+        InputError
+            As `open`.
+        """
+        return cls(elan_tree.checked(content, path), path, content)
+
+    @classmethod
     def new(cls, path: Path, media: Iterable[Media] = ()) -> "EafDocument":
         """Make a document without tiers, linked to `media`; nothing is written yet."""
         document = cls(elan_tree.new_root(), path, None)
@@ -70,12 +81,13 @@ class EafDocument:
         """
         return self._annotations(annotation_spans(self._root, self.path))
 
-    def _annotations(self, spans: dict[str, Span]) -> AnnotationFile:
+    def _annotations(self, spans: dict[str, Span], only: Container[str] | None = None) -> AnnotationFile:
+        """Return what `annotations` does; the intervals of some tiers alone if their names are given."""
         units = self._header.get("TIME_UNITS", "milliseconds")
         if units != "milliseconds":
             raise InputError(f"{self.path}: counts time in {units}, not milliseconds; save it again with ELAN")
         names = dict.fromkeys(tier.get("TIER_ID", "") for tier in self._root.iterfind("TIER"))
-        tiers, intervals = take_confidence(list(names), read_intervals(self._root, self.path, spans))
+        tiers, intervals = take_confidence(list(names), read_intervals(self._root, self.path, spans, only))
         media = tuple(self._media(element) for element in self._header.iterfind("MEDIA_DESCRIPTOR"))
         return AnnotationFile(self.path, tiers, intervals, media)
 
@@ -214,7 +226,7 @@ class EafDocument:
                 raise ValueError(f"all intervals must be of the tier {tier!r}")
             check_times(self.path, tier, intervals)
         spans = annotation_spans(self._root, self.path)
-        file = self._annotations(spans)
+        file = self._annotations(spans, {*sorted_by_tier, *map(confidence_tier, sorted_by_tier)})
         present: dict[str, list[Interval]] = {tier: [] for tier in file.tiers}
         for interval in file.intervals:
             present[interval.tier].append(interval)
@@ -231,6 +243,10 @@ class EafDocument:
         if missing:
             self.add_tiers([interval for tier in missing for interval in sorted_by_tier[tier]], tiers=missing)
 
+    def content(self) -> bytes:
+        """Return the document's bytes; those that it was made of if nothing was changed."""
+        return elan_tree.serialise(self._root) if self._content is None else self._content
+
     def save(self, path: Path) -> None:
         """Write the document, whole or not at all; byte for byte the file it was if nothing was changed.
 
@@ -243,7 +259,7 @@ class EafDocument:
         """
         if self._content is None and self._opened and path.is_file() and path.samefile(self.path):
             keep_original(path)
-        write_atomically(path, elan_tree.serialise(self._root) if self._content is None else self._content)
+        write_atomically(path, self.content())
 
     def _media(self, element: Any) -> Media:
         origin = element.get("TIME_ORIGIN", "0")

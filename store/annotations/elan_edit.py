@@ -23,8 +23,8 @@ class Editor:
         self._time_order = root.find("TIME_ORDER")
         self._slots = {slot.get("TIME_SLOT_ID"): slot for slot in self._time_order.iterfind("TIME_SLOT")}
         self._users = Counter(name for element in root.iter("ALIGNABLE_ANNOTATION") for name in _slots_of(element))
-        self._last_slot = elan_tree.highest_number(root, "ts")
-        self._last_annotation = _last_annotation(root)
+        highest, self._last_slot = elan_tree.highest_numbers(root)
+        self._last_annotation = max(highest, _ever_used(self._header))
         self._waiting: dict[str, Any] = {}  # slots that are not in the time order
 
     def aligned(self, span: Span, value: str, entry: str | None = None) -> Any:
@@ -128,12 +128,11 @@ def _slots_of(annotation: Any) -> list[str]:
     return [annotation.get(name) for name in SLOT_REFS]
 
 
-def _last_annotation(root: Any) -> int:
-    """Return the highest number that an annotation's id has or, by ELAN's own account, has had."""
-    account = _account(root.find("HEADER"))
+def _ever_used(header: Any) -> int:
+    """Return the highest number that an annotation's id has had by ELAN's own account."""
+    account = _account(header)
     text = "" if account is None else (account.text or "").strip()
-    number = int(text) if re.fullmatch("[0-9]{1,12}", text) else 0
-    return max(number, elan_tree.highest_number(root, "a"))
+    return int(text) if re.fullmatch("[0-9]{1,12}", text) else 0
 
 
 def _account(header: Any) -> Any:

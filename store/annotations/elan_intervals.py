@@ -8,6 +8,7 @@ them, so that no other annotation moves.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,14 +67,17 @@ def set_intervals(
     wanted : sequence of (lxml element, sequence of Interval)
         Each tier with such intervals as ELAN can hold on one tier, sorted.
     """
-    plans = [_planned(root, path, tier, intervals, spans) for tier, intervals in wanted]
+    links = _Links(root)
+    plans = [_planned(root, path, tier, intervals, spans, links) for tier, intervals in wanted]
     editor = Editor(root)
     for plan in plans:
         _carry_out(root, editor, plan)
     editor.finish()
 
 
-def _planned(root: Any, path: Path, tier: Any, intervals: Sequence[Interval], spans: dict[str, Span]) -> _Plan:
+def _planned(
+    root: Any, path: Path, tier: Any, intervals: Sequence[Interval], spans: dict[str, Span], links: "_Links"
+) -> _Plan:
     """Tell which annotation becomes which, and refuse what cannot be."""
     there = [
         _Annotation(spans[element.get("ANNOTATION_ID")], element.findtext("ANNOTATION_VALUE") or "", element)
@@ -82,7 +86,7 @@ def _planned(root: Any, path: Path, tier: Any, intervals: Sequence[Interval], sp
     wanted = [_Wanted(milliseconds(each), elan_tree.xml_text(each.value), each.confidence) for each in intervals]
     plan = _Plan(tier, there, *_pair(there, wanted))
     moved = plan.moved
-    dependents = _Dependents(root, path, tier, spans)
+    dependents = _Dependents(root, path, tier, spans, links)
     dependents.check(plan.gone, [old for old, _ in moved], [*(each for _, each in moved), *plan.new])
     return plan
 
@@ -231,11 +235,39 @@ def _arrange(tier: Any, span_of: dict[Any, Span], loose: Iterable[Any]) -> None:
         elan_tree.insert(tier, wrapper, None if following is None else following.getparent(), depth=2)
 
 
+class _Links:
+    """What refers to annotations by their ids, in the whole document; looked for once, when it is asked for."""
+
+    def __init__(self, root: Any):
+        self._root = root
+
+    def to(self, annotation: Any) -> list[tuple[Any, str]]:
+        """Return the tier (None for a link) and a description of each that refers to an annotation."""
+        return self._by_target.get(annotation.get("ANNOTATION_ID"), [])
+
+    @cached_property
+    def _by_target(self) -> dict[str, list[tuple[Any, str]]]:
+        found = defaultdict(list)
+        for tier in self._root.iterfind("TIER"):
+            by = tier, f"an annotation of tier {tier.get('TIER_ID')!r}"
+            for element in tier.iterfind("ANNOTATION/REF_ANNOTATION"):
+                for target in _targets(element):
+                    found[target].append(by)
+        for element in self._root.iter("CROSS_REF_LINK", "GROUP_REF_LINK"):
+            for target in _targets(element):
+                found[target].append((None, "a link"))
+        return dict(found)
+
+
+def _targets(element: Any) -> list[str]:
+    return [target for name in ANNOTATION_REFS if (value := element.get(name)) for target in value.split()]
+
+
 class _Dependents:
     """What stands in the way of an annotation's being moved or removed."""
 
-    def __init__(self, root: Any, path: Path, tier: Any, spans: dict[str, Span]):
-        self._root, self._path, self._tier, self._spans = root, path, tier, spans
+    def __init__(self, root: Any, path: Path, tier: Any, spans: dict[str, Span], links: "_Links"):
+        self._root, self._path, self._tier, self._spans, self._links = root, path, tier, spans, links
 
     def check(self, gone: Sequence[_Annotation], moved: Sequence[_Annotation], placed: Sequence[_Wanted]) -> None:
         """Refuse changes by which something else in the document would lose its hold.
@@ -252,9 +284,9 @@ class _Dependents:
         constraint = elan_types.constraint(self._root, self._tier)
         if constraint not in _EDITABLE:
             raise self._refused(f"tier {name!r} depends on another, and its times with it")
-        held = dict(self._symbolic()) if gone else {}
+        own = confidence_element(self._root, self._tier)
         for old in gone:
-            by = held.get(old.element.get("ANNOTATION_ID"))
+            by = next((each for tier, each in self._links.to(old.element) if tier is None or tier is not own), None)
             if by is not None:
                 raise self._refused(f"{by} depends on {_described(old, name)}, which is to be removed")
         inside = list(self._aligned()) if gone or moved else []
@@ -268,15 +300,6 @@ class _Dependents:
                 if not any(begin <= each.span[0] and each.span[1] <= end for begin, end in parents):
                     where = f"which lies in no annotation of {self._tier.get('PARENT_REF')!r}"
                     raise self._refused(f"tier {name!r} cannot hold {_seconds(each.span)}, {where}")
-
-    def _symbolic(self) -> Iterable[tuple[str, str]]:
-        own = confidence_element(self._root, self._tier)
-        for element in self._root.iter("REF_ANNOTATION", "CROSS_REF_LINK", "GROUP_REF_LINK"):
-            tier = next(element.iterancestors("TIER"), None)
-            if tier is None or tier is not own:
-                by = "a link" if tier is None else f"an annotation of tier {tier.get('TIER_ID')!r}"
-                for name in ANNOTATION_REFS:
-                    yield from ((annotation, by) for annotation in element.get(name, "").split())
 
     def _aligned(self) -> Iterable[tuple[int, int, str]]:
         for tier in self._root.iterfind("TIER"):

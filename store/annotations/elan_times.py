@@ -8,6 +8,7 @@ Times here are whole milliseconds, as in the file.
 
 import re
 from collections import defaultdict
+from collections.abc import Container
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from typing import Any
 from store.annotations.model import Interval
 from store.errors import InputError
 
+_MILLISECONDS = re.compile("[0-9]{1,12}")
 _SLOT_REFS = ("TIME_SLOT_REF1", "TIME_SLOT_REF2")
 
 
-def read_intervals(root: Any, path: Path, spans: dict[str, tuple[int, int]] | None = None) -> list[Interval]:
+def read_intervals(
+    root: Any, path: Path, spans: dict[str, tuple[int, int]] | None = None, only: Container[str] | None = None
+) -> list[Interval]:
     """Return the annotations of all tiers of an ELAN document, in its order of tiers, by time in each.
 
     Parameters
@@ -29,6 +33,8 @@ def read_intervals(root: Any, path: Path, spans: dict[str, tuple[int, int]] | No
         Its file, for error messages.
     spans : dict of str to (int, int), optional
         What `annotation_spans` returns, if that is known already.
+    only : container of str, optional
+        Names of the tiers wanted; all if not given.
 
     Raises
     ------
@@ -39,6 +45,8 @@ def read_intervals(root: Any, path: Path, spans: dict[str, tuple[int, int]] | No
     intervals = []
     for tier in root.iterfind("TIER"):
         name = tier.get("TIER_ID", "")
+        if only is not None and name not in only:
+            continue
         annotations = [(spans[element.get("ANNOTATION_ID")], element) for element in tier.iterfind("ANNOTATION/*")]
         for (begin, end), element in sorted(annotations, key=lambda annotation: annotation[0]):
             value = element.findtext("ANNOTATION_VALUE") or ""
@@ -67,7 +75,7 @@ def _slots(root: Any, path: Path) -> dict[str, int | None]:
         name, value = slot.get("TIME_SLOT_ID"), slot.get("TIME_VALUE")
         if name is None or name in slots:
             raise _damaged(path, slot, f"time slot {name!r} is there twice or without an id")
-        if value is not None and not re.fullmatch("[0-9]{1,12}", value):
+        if value is not None and not _MILLISECONDS.fullmatch(value):
             raise _damaged(path, slot, f"time slot {name!r} has the time {value!r}, not whole milliseconds")
         slots[name] = None if value is None else int(value)
     return slots

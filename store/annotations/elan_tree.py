@@ -7,6 +7,7 @@ insertion and removal here hands it on; what is put in and taken out again leave
 import re
 import uuid
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from store.files import require_file
 
 _MAX_BYTES = 256 * 2**20
 _INDENT = "    "
+_NUMBERED = re.compile("(a|ts)([0-9]{1,12})")
 
 # The order that the schema demands of the document's children.
 _ORDER = (
@@ -65,13 +67,24 @@ def parse(path: Path) -> tuple[Any, bytes]:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    return checked(content, path), content
+
+
+def checked(content: bytes, path: Path) -> Any:
+    """Return the root of an ELAN file's bytes.
+
+    Raises
+    ------
+    InputError
+        If they are not an ELAN file's.
+    """
     root = parse_xml(content, path)
     if root.tag != "ANNOTATION_DOCUMENT":
         raise InputError(f"{path}: XML, but not an ELAN file (<{root.tag!s}>); name an .eaf file")
     for tag in ("HEADER", "TIME_ORDER"):
         if root.find(tag) is None:
             raise InputError(f"{path}: an ELAN file without {tag}; save it again with ELAN")
-    return root, content
+    return root
 
 
 def parse_xml(content: bytes, path: Path) -> Any:
@@ -155,8 +168,10 @@ def remove(element: Any) -> None:
     parent.remove(element)
 
 
-def highest_number(root: Any, prefix: str) -> int:
-    """Return the highest number in ids such as ``a12``, whatever they identify; 0 if there is none."""
-    pattern = re.compile(re.escape(prefix) + "([0-9]{1,12})")
-    matches = (pattern.fullmatch(value) for element in root.iter("*") for value in element.attrib.values())
-    return max((int(match[1]) for match in matches if match), default=0)
+def highest_numbers(root: Any) -> tuple[int, int]:
+    """Return the highest numbers in ids such as ``a12`` and ``ts12``, whatever they identify; 0 if there is none."""
+    values = chain.from_iterable(element.attrib.values() for element in root.iter("*"))
+    highest = {"a": 0, "ts": 0}
+    for match in filter(None, map(_NUMBERED.fullmatch, values)):
+        highest[match[1]] = max(highest[match[1]], int(match[2]))
+    return highest["a"], highest["ts"]
