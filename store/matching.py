@@ -119,7 +119,8 @@ def match(
     )
 
     def shifted(stretches: Iterable[Stretch]) -> list[Stretch]:
-        return sorted((begin + origin, end + origin) for begin, end in stretches)
+        # Rounded, or the last bits of a sum would reach into another frame.
+        return sorted((round(begin + origin, 6), round(end + origin, 6)) for begin, end in stretches)
 
     return Matched(
         gestures={gesture: shifted(counted[gesture]) for gesture in vocabulary.gestures},

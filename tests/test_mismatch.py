@@ -1,11 +1,19 @@
 """Annotations that were not made on the video as it is: refused with the likely cause, or accepted with an offset."""
 
+import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted_store import write_recording, write_vocabulary
+from tiny_backbone import added
 
+import chironomy
+from heads.settings import Settings
+from search.runs import evaluate, train
 from store.annotations import Interval, Media, read, write
 from store.errors import InputError
 from store.matching import match
@@ -115,3 +123,55 @@ def test_the_worked_example_of_a_time_origin(shared_data):
     assert next(each.begin for each in file.intervals if each.tier == "Gesture #") == 2.033
     assert found["example"][0] == pytest.approx(7.033)
     assert found["pear"][0] == pytest.approx(2.033)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> Iterator[tuple[Path, Path, str]]:
+    """A store of one recording, its annotations, and their vocabulary."""
+    folder = tmp_path_factory.mktemp("planted")
+    with added(tmp_path_factory.mktemp("backbones")):
+        annotated = write_recording(folder / "S", "a")
+        yield folder / "S", annotated, write_vocabulary(folder / "two.toml")
+
+
+def test_train_and_evaluate_with_an_offset(planted, tmp_path: Path) -> None:
+    """Annotations of a longer video, of which the recording shows what comes after the first hundred seconds."""
+    store, annotated, vocabulary = planted
+    late = tmp_path / "a.csv"
+    moved = [replace(each, begin=each.begin + 100, end=each.end + 100) for each in read(annotated).intervals]
+    write(late, [Interval(3, 4, "nod"), *moved])
+    given = {"system": "probe", "settings": Settings(epochs=1)}
+    with pytest.raises(InputError, match=r"a\.csv: does not fit the video a .* beyond its end"):
+        train(store, [late], vocabulary, tmp_path / "model", **given)
+    assert not (tmp_path / "model").exists()
+    found = train(store, [late], vocabulary, tmp_path / "model", offset=-100, **given)
+    expected = train(store, [annotated], vocabulary, tmp_path / "other", **given)
+    assert found["scores"] == expected["scores"]
+    with pytest.raises(InputError, match="does not fit the video"):
+        evaluate(tmp_path / "model", store, [late])
+    scored, other = (
+        evaluate(tmp_path / "model", store, [path], offset=offset) for path, offset in ((late, -100), (annotated, None))
+    )
+    assert scored["scores"] == other["scores"]
+
+
+def test_annotations_against_a_store(planted, tmp_path: Path, capsys) -> None:
+    store, annotated, vocabulary = planted
+    late, strange = tmp_path / "a.csv", tmp_path / "nobody.csv"
+    write(late, [Interval(1000, 1001, "nod")])
+    write(strange, [Interval(1, 2, "nod")])
+    command = ["annotations", "--store", str(store), "--json"]
+    for more in ([], ["--vocabulary", vocabulary]):
+        assert chironomy.main([*command, *more, str(annotated), str(strange)]) == 0
+        files = json.loads(capsys.readouterr().out)["files"]
+        assert [each["video"] for each in files] == [{"seconds": 38.4, "frame_rate": 25.0}, None]
+        assert chironomy.main([*command, *more, str(late)]) == 1
+        captured = capsys.readouterr()
+        assert json.loads(captured.out) == {"files": []}
+        assert captured.err.startswith(f"chironomy: {late}: does not fit the video a (38.400 s, 25 frames a second)")
+        assert chironomy.main([*command, *more, str(late), "--offset", "-990.5"]) == 0
+        capsys.readouterr()
+    assert chironomy.main([*command[:3], str(annotated), str(strange)]) == 0
+    printed = capsys.readouterr().out
+    assert "fits its video: 38.400 s, 25 frames a second" in printed
+    assert "not checked: the store has no recording of this name" in printed
