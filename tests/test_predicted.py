@@ -104,8 +104,9 @@ def test_reviewed_predictions_stay_and_nothing_is_predicted_there(tmp_path: Path
         ],
     )
     new = [predicted(0, 1), predicted(8, 12), predicted(12.5, 13.5), predicted(18, 25), predicted(30, 31, "freeze")]
-    for out in (base, tmp_path / "copy.csv", tmp_path / "copy.txt"):
-        file = label(tmp_path / "video.eaf", out, new)
+    others = [tmp_path / f"copy{ending}" for ending in (".csv", ".txt", ".TextGrid", ".vtt", ".rttm", ".boris.tsv")]
+    for out in (base, *others, *others):  # the second time into what is there
+        file = label(out if out.exists() else base, out, new)
         assert of_tier(file, tier) == [(0, 1), (8, 10), (10, 11), (14, 15), (19, 20), (20, 25)]
         assert [each.value for each in file.intervals if each.begin == 14] == ["freeze"]
         assert of_tier(file, "freeze [chironomy]") == [(30, 31)]
