@@ -282,8 +282,12 @@ def tracked(
     try:
         yield record
         status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
+    except BaseException as error:
+        pruned = type(error).__name__ == "TrialPruned"  # Optuna's way of giving a trial up; it is no failure
+        if pruned or isinstance(error, KeyboardInterrupt):
+            status = "KILLED"
+        if pruned:
+            record.tags({"pruned": "true"})
         raise
     finally:
         _within.reset(token)
