@@ -192,8 +192,9 @@ def evaluate(
     if not len(chosen):
         who = f"the model {model} was" if other is None else f"{model} and {against} were"
         raise InputError(f"{store}: no annotated clip that {who} not trained on; annotate more")
-    compared = {} if against is None else {"against": str(against)}
-    about = {"model": str(model), "system": loaded.system, "vocabulary": loaded.vocabulary.name, **compared}
+    about: dict[str, Any] = {"model": str(model), "system": loaded.system, "vocabulary": loaded.vocabulary.name}
+    about |= {"against": str(against)} if against is not None else {}
+    about |= {"threshold": dict(thresholds)} if thresholds else {}
     with tracked("evaluate", f"{model.name} evaluated", about, beside=model) as record:
         record.data(opened, data, "evaluation")
         scored = predicted(loaded, data, chosen)
