@@ -11,10 +11,9 @@ A run is a ``with``::
         record.artifact("curve.png", draw)              # whatever writes a file, given where to
         record.model(out)
 
-An error in it marks the run FAILED, Ctrl-C or Optuna's ``TrialPruned`` KILLED, and goes on upwards. All that the
-methods of `Record` are given is taken along at once and written by a thread of its own, so the work waits for nothing
-but, at the end, the rest of the writing. What fails there is told in one line on standard error when the ``with``
-ends, and nothing else happens.
+An error in it marks the run FAILED, Ctrl-C KILLED, and goes on upwards. All that the methods of `Record` are given
+is taken along at once and written by a thread of its own, so the work waits for nothing but, at the end, the rest of
+the writing. What fails there is told in one line on standard error when the ``with`` ends, and nothing else happens.
 
 A study, or whatever has runs inside a run: a ``tracked`` inside the ``with`` of another becomes its child by itself,
 as `search.runs.train` does when it is called there. In another thread or process say whose child it is::

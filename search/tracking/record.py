@@ -282,12 +282,8 @@ def tracked(
     try:
         yield record
         status = "FINISHED"
-    except BaseException as error:
-        pruned = type(error).__name__ == "TrialPruned"  # Optuna's way of giving a trial up; it is no failure
-        if pruned or isinstance(error, KeyboardInterrupt):
-            status = "KILLED"
-        if pruned:
-            record.tags({"pruned": "true"})
+    except KeyboardInterrupt:
+        status = "KILLED"
         raise
     finally:
         _within.reset(token)
