@@ -94,7 +94,7 @@ def write_predicted(
         origin = 0.0
     moved = _shifted(intervals, -origin)
     reviewed = annotated_stretches(kept) or []
-    earlier = [_named(each) for each in kept.intervals if is_predicted(each.tier)]
+    earlier = _one_after_the_other([_named(each) for each in kept.intervals if is_predicted(each.tier)])
     predicted = beside_reviewed(earlier, moved, reviewed)
     tiers = [predicted_tier(gesture) for gesture in gestures]
     if _is_elan(out):
@@ -133,6 +133,21 @@ def _is_elan(path: Path | None) -> bool:
 
 def _human(kept: AnnotationFile) -> list[Interval]:
     return [interval for interval in kept.intervals if not is_predicted(interval.tier)]
+
+
+def _one_after_the_other(intervals: Sequence[Interval]) -> list[Interval]:
+    """Return intervals, those cut or left out that overlap one before them on their tier.
+
+    They do where a gesture was predicted in ELAN's recognizers as well: on two tiers, which are one here.
+    """
+    free: dict[str, float] = {}
+    left = []
+    for each in sorted(intervals, key=lambda interval: (interval.begin, interval.end)):
+        begin = max(each.begin, free.get(each.tier, 0.0))
+        if begin < each.end:
+            left.append(replace(each, begin=begin))
+            free[each.tier] = each.end
+    return left
 
 
 def _named(interval: Interval) -> Interval:

@@ -244,6 +244,12 @@ def test_what_elan_makes_of_the_tiers_is_known_as_predicted(tmp_path: Path) -> N
     file = read(out)
     assert file.tiers == ("annotated", "big nod [chironomy]")
     assert [each.begin for each in file.intervals if is_predicted(each.tier)] == [1, 9]
+    document = EafDocument.open(out)  # the recognizer once more: a reviewed stretch is on two tiers
+    document.set_intervals("big nod\u00a0[chironomy]", [Interval(1.5, 2.5, "big nod\u00a0[chironomy]", "nod")])
+    document.save(out)
+    write_predicted(out, out, tmp_path / "take.mp4", [new], ["big nod"], "chironomy")
+    ours = [(each.begin, each.end) for each in read(out).intervals if is_predicted(each.tier)]
+    assert ours == [(1, 2), (2, 2.5), (9, 10)]
 
 
 def test_a_store_is_used(made: dict, elan: Elan, tmp_path: Path) -> None:
