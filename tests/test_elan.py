@@ -244,6 +244,19 @@ def test_layout_survives_labelling_and_removal(elan_sample, tmp_path):
     assert etree.tostring(root, method="c14n") == etree.tostring(before, method="c14n")
 
 
+def test_line_ends_stay(elan_sample, tmp_path):
+    """A file whose lines end as on Windows keeps that, and says the same."""
+    path, windows = tmp_path / "a.eaf", tmp_path / "windows.eaf"
+    path.write_bytes(elan_sample.read_bytes())
+    windows.write_bytes(elan_sample.read_bytes().replace(b"\n", b"\r\n"))
+    for each in (path, windows):
+        document = EafDocument.open(each)
+        document.replace_predicted(PREDICTIONS, "chironomy")
+        document.save(each)
+    assert windows.read_bytes() == path.read_bytes().replace(b"\n", b"\r\n")
+    assert read(windows).intervals == read(path).intervals
+
+
 def test_labelling_again_replaces_only_ours(shared_data, tmp_path):
     out = tmp_path / "golden.eaf"
     document = EafDocument.open(shared_data / "elan" / "golden.eaf")

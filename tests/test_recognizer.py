@@ -192,6 +192,7 @@ def elan(tmp_path: Path) -> Elan:
     return Elan(extensions, environment | {"CHIRONOMY_TRACKING": "off", "HOME": str(tmp_path)})
 
 
+@pytest.mark.slow
 def test_a_video_is_labelled_inside_elan(made: dict, elan: Elan, tmp_path: Path) -> None:
     """Without a store, so that the video is extracted; with a part that is annotated, as ELAN hands over a tier."""
     out, annotated = tmp_path / "tiers out.xml", tmp_path / "annotated.xml"
@@ -252,6 +253,7 @@ def test_what_elan_makes_of_the_tiers_is_known_as_predicted(tmp_path: Path) -> N
     assert ours == [(1, 2), (2, 2.5), (9, 10)]
 
 
+@pytest.mark.slow
 def test_a_store_is_used(made: dict, elan: Elan, tmp_path: Path) -> None:
     store = tmp_path / "features"
     assert [
@@ -263,6 +265,7 @@ def test_a_store_is_used(made: dict, elan: Elan, tmp_path: Path) -> None:
     assert TierFile(tmp_path / "t.xml").tiers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -284,6 +287,7 @@ def test_what_cannot_be_used_is_said_in_the_report(made: dict, elan: Elan, tmp_p
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_stopped_in_elan(made: dict, elan: Elan, tmp_path: Path) -> None:
     """ELAN's Stop ends the process; what stood in the file of tiers stays."""
     out = tmp_path / "t.xml"

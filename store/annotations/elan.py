@@ -34,6 +34,7 @@ class EafDocument:
         self._root = root
         self._content = content  # the bytes on disk, until something is changed
         self._opened = content is not None
+        self._line_end = b"\r\n" if content is not None and b"\r\n" in content else b"\n"
         self._header = root.find("HEADER")
 
     @classmethod
@@ -245,7 +246,7 @@ class EafDocument:
 
     def content(self) -> bytes:
         """Return the document's bytes; those that it was made of if nothing was changed."""
-        return elan_tree.serialise(self._root) if self._content is None else self._content
+        return elan_tree.serialise(self._root, self._line_end) if self._content is None else self._content
 
     def save(self, path: Path) -> None:
         """Write the document, whole or not at all; byte for byte the file it was if nothing was changed.

@@ -112,10 +112,11 @@ def new_root() -> Any:
     return etree.fromstring(_NEW_DOCUMENT.format(date=date, uuid=uuid.uuid4()))
 
 
-def serialise(root: Any) -> bytes:
-    """Return the document as UTF-8, declared as ELAN declares it."""
+def serialise(root: Any, line_end: bytes = b"\n") -> bytes:
+    """Return the document as UTF-8, declared as ELAN declares it; its lines end as those of the file did."""
     body = etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=False)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + body + b"\n"
+    content = b'<?xml version="1.0" encoding="UTF-8"?>\n' + body + b"\n"
+    return content if line_end == b"\n" else content.replace(b"\n", line_end)
 
 
 def xml_text(text: str) -> str:
