@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from extract.jobs import Job, Machine, settings_of
 from extract.pipeline import Extractor
 from extract.regions import Region
+from extract.video import probe
 from extract.weights import find_backbone
 from heads.intervals import clips_to_intervals
 from heads.model import GestureModel, load_model
@@ -21,10 +22,12 @@ from store.annotations import Interval, check_ending, predicted_tier
 from store.errors import InputError
 from store.features import FeatureStore, Recording, occupied
 from store.files import require_file
-from store.mismatch import clock_of, match_video
+from store.mismatch import Clock, clock_of, match_video
 from store.places import Place
 from store.predicted import base_for, write_predicted
 from store.vocabulary import class_members
+
+_HEADER_BEYOND = 2.0  # seconds: a header does not count a picture that begins after the sound
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ def label(
     check_ending(out)
     loaded = load_model(model).with_thresholds(thresholds or {})
     base = base_for(annotations, out)
+    if base is not None:
+        _check_before(base, loaded, video, offset)
     with _kept_or_not(store) as features:
         recording = _features(Job(video, name, roi=roi), loaded, model, features, weights, device)
         if base is not None:
@@ -129,6 +134,16 @@ def label(
             "untrained_backbone": loaded.spec.untrained,
             "gestures": {gesture: _summarise(gesture, written) for gesture in gestures},
         }
+
+
+def _check_before(base: Path, model: GestureModel, video: Path, offset: float | None) -> None:
+    """Refuse annotations that are plainly not the video's by what its header says, before the long work begins."""
+    try:
+        info = probe(video)
+    except InputError:
+        return  # the store may have it, or the extraction says what is wrong
+    clock = Clock(video.stem, info.duration, info.frame_rate)
+    match_video(base, model.vocabulary, clock, offset, required=False, beyond=_HEADER_BEYOND)
 
 
 def predict_video(

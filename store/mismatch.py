@@ -51,7 +51,12 @@ def clock_of(recording: Recording) -> Clock:
 
 
 def match_video(
-    path: Path, vocabulary: Vocabulary, clock: Clock, offset: float | None = None, required: bool = True
+    path: Path,
+    vocabulary: Vocabulary,
+    clock: Clock,
+    offset: float | None = None,
+    required: bool = True,
+    beyond: float = BEYOND_AT_MOST,
 ) -> Matched:
     """Tell which annotations of a file count for which gesture of a video, having checked that it is the video.
 
@@ -68,6 +73,8 @@ def match_video(
         annotations may lie outside the video, as with a copy that was cut; what lies outside means nothing.
     required : bool
         Whether something must match.
+    beyond : float
+        Seconds by which annotations may pass the video's end.
 
     Raises
     ------
@@ -78,12 +85,16 @@ def match_video(
     file = read(path)
     matched = match(file, vocabulary, clock.recording, offset, required)
     marked = {"annotated": matched.annotated or []}
-    check_times(file, {**matched.gestures, **matched.superclasses, **marked}, clock, offset)
+    check_times(file, {**matched.gestures, **matched.superclasses, **marked}, clock, offset, beyond)
     return matched
 
 
 def check_times(
-    file: AnnotationFile, stretches: Mapping[str, Sequence[Stretch]], clock: Clock, offset: float | None = None
+    file: AnnotationFile,
+    stretches: Mapping[str, Sequence[Stretch]],
+    clock: Clock,
+    offset: float | None = None,
+    beyond: float = BEYOND_AT_MOST,
 ) -> None:
     """Refuse annotations whose times cannot be a video's, saying what is likely the matter.
 
@@ -95,7 +106,7 @@ def check_times(
         Begin and end of what counts in it, by name, in seconds of the video.
     clock : Clock
         Of the video.
-    offset : float, optional
+    offset, beyond
         As in `match_video`.
 
     Raises
@@ -114,12 +125,13 @@ def check_times(
         says = f"it says that its video lasts {file.duration:.3f} s{rate}"
         raise _refused(file, clock, f"{says}; likely a copy that was cut; say what to add with --offset, 0 for nothing")
     truncated = _truncated(file, clock.rate)
-    beyond = [span for span in spans if span[0] >= clock.end or span[1] > clock.end + BEYOND_AT_MOST]
+    latest = clock.end + beyond
+    outside = [span for span in spans if span[0] >= latest - BEYOND_AT_MOST or span[1] > latest]
     if truncated is True:
         raise _refused(file, clock, _stretched(clock.rate))
-    if beyond:
-        _, end, name = max(beyond, key=lambda span: span[1])
-        figures = f"{len(beyond)} of {len(spans)} annotations lie beyond its end, {name} up to {end:.3f} s"
+    if outside:
+        _, end, name = max(outside, key=lambda span: span[1])
+        figures = f"{len(outside)} of {len(spans)} annotations lie beyond its end, {name} up to {end:.3f} s"
         first = min(begin for begin, _, _ in spans)
         raise _refused(file, clock, f"{figures}; {_cause(file, clock, first, end, truncated)}")
 

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_store import write_recording, write_vocabulary
+from recordings import write_video
 from tiny_backbone import added
 
 import chironomy
+from heads.labelling import label
 from heads.settings import Settings
 from search.runs import evaluate, train
 from store.annotations import Interval, Media, read, write
@@ -175,3 +177,26 @@ def test_annotations_against_a_store(planted, tmp_path: Path, capsys) -> None:
     printed = capsys.readouterr().out
     assert "fits its video: 38.400 s, 25 frames a second" in printed
     assert "not checked: the store has no recording of this name" in printed
+
+
+def test_label_refuses_before_it_extracts(planted, tmp_path: Path, monkeypatch) -> None:
+    """By what the video's header says; within two seconds of it only the frames themselves can tell."""
+    store, annotated, vocabulary = planted
+    train(store, [annotated], vocabulary, tmp_path / "model", system="probe", settings=Settings(epochs=1))
+    video, out = write_video(tmp_path / "take.mov", 64), tmp_path / "take.csv"  # 2.56 s
+    write(out, [Interval(1, 2, "nod"), Interval(9, 10, "nod")])
+    before = out.read_bytes()
+    extracted = []
+    monkeypatch.setattr("heads.labelling._features", lambda *given: extracted.append(given) or exit("extracts"))
+    with pytest.raises(InputError, match=r"take\.csv: does not fit the video take \(2\.560 s, 25 frames .* 1 of 2"):
+        label(video, tmp_path / "model", out)
+    assert extracted == []
+    with pytest.raises(SystemExit):
+        label(video, tmp_path / "model", out, offset=0)
+    write(out, [Interval(1, 4, "nod")])
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=r"nod up to 4\.000 s"):
+        label(video, tmp_path / "model", out, device="cpu")
+    write(out, [Interval(1, 2, "nod")])
+    label(video, tmp_path / "model", out, device="cpu")
+    assert out.read_bytes() != before
