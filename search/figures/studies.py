@@ -10,6 +10,8 @@ from search.figures.style import BLUE, FAINT, INK, ORANGE, look
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LEAST = 0.005  # share of a setting that is drawn
+
 
 def study_course(title: str, values: Sequence[float | None], named: Mapping[int, str], score: str) -> "Figure":
     """Draw the score of each trial, and the best so far.
@@ -43,13 +45,14 @@ def study_course(title: str, values: Sequence[float | None], named: Mapping[int,
             if np.isfinite(found[place]):
                 axis.annotate(name, (place, found[place]), xytext=(5, -9), textcoords="offset points", fontsize=8)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.margins(y=0.14)
         axis.set(xlabel="trial", ylabel=score, title=title)
         figure.legend(loc="outside lower left", ncols=3)
     return figure
 
 
 def importances(title: str, shares: Mapping[str, float]) -> "Figure":
-    """Draw how much each setting mattered.
+    """Draw how much each setting mattered; what mattered next to nothing is left out.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ def importances(title: str, shares: Mapping[str, float]) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    ordered = sorted(shares.items(), key=lambda each: each[1])
+    ordered = sorted(((name, share) for name, share in shares.items() if share >= _LEAST), key=lambda each: each[1])
     with look():
         figure = Figure(figsize=(6, 1.0 + 0.24 * len(ordered)))
         axis = figure.subplots()
@@ -69,5 +72,5 @@ def importances(title: str, shares: Mapping[str, float]) -> "Figure":
             axis.text(share, place, f" {share:.2f}", va="center", fontsize=8, color=INK)
         axis.tick_params(axis="y", length=0)
         axis.spines["left"].set_visible(False)
-        axis.set(xlabel="share", title=title)
+        axis.set(xlabel="share", title=title, ylim=(-0.6, max(1, len(ordered)) - 0.4))
     return figure

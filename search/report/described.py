@@ -29,7 +29,7 @@ def learned_from(model: GestureModel) -> list[Piece]:
             f"Features: {model.spec.backbone}, weights {model.spec.weights}, standardised by {settings.standardise}. "
             f"What learns: {settings.tune} and the classifier; {chosen}, loss {settings.loss}."
         ),
-        Table("recordings", "What it learned from", columns, tuple(rows)),
+        Table("recordings", "Clips in each part", columns, tuple(rows)),
     ]
     if len(training.get("history", ())) > 1:
         history = training["history"]

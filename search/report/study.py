@@ -11,7 +11,7 @@ from search.report.pieces import Drawing, Piece, Report, Text
 from store.errors import InputError
 
 RESULT, _TRIALS = "result.json", "trials.csv"
-_SHOWN = 10  # of the trials, the best
+_SHOWN, _COLUMNS = 10, 7  # of the trials, the best; of the settings, those that mattered most
 
 
 def of_study(folder: Path) -> Report:
@@ -72,7 +72,8 @@ def _course(found: dict[str, Any], trials: list[dict[str, str]]) -> list[Piece]:
     if found["importances"]:
         figure = importances("What mattered", found["importances"])
         pieces.append(Drawing("importances", "How much of the scores' variation each setting explains.", figure))
-    names = [name for name in trials[0] if name not in ("trial", "state", "value", "setting", "seconds")]
+    weights = found["importances"]
+    names = sorted((name for name in trials[0] if name in weights), key=lambda name: -weights[name])[:_COLUMNS]
     best = sorted(complete, key=lambda place: -complete[place])[:_SHOWN]
     rows: list[Row] = [
         (
@@ -84,7 +85,9 @@ def _course(found: dict[str, Any], trials: list[dict[str, str]]) -> list[Piece]:
         for place in best
     ]
     columns = ("trial", found["metric"], "known as", *names)
-    pieces.append(Table("trials", f"The {len(rows)} best trials", columns, tuple(rows)))
+    pieces.append(
+        Table("trials", f"The {len(rows)} best trials, and the settings that mattered most", columns, tuple(rows))
+    )
     return pieces
 
 
