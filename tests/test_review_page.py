@@ -261,6 +261,23 @@ def test_a_threshold_redraws_at_once(opened, eaf: Path) -> None:
     page.wait(f"document.querySelector('#queue strong').textContent === {before!r}")
 
 
+def test_lanes_that_are_scrolled_to_are_where_they_are_drawn(browser, video: Path, eaf: Path) -> None:
+    names = ("nod", "lift", *(f"gesture {number}" for number in range(12)))
+    with served(video, eaf, Vocabulary("many", names, None, {}, {})) as (server, _):
+        page = Page(browser, server.address, (1024, 640))
+        page.press(*["ArrowDown"] * (len(names) + 1), "c", "Control+s")
+        page.settled("saved")
+        lanes, canvas = (page.page.locator(name).bounding_box() for name in ("#lanes", "#canvas"))
+        assert canvas["y"] == lanes["y"]
+        page.drag(page.at(names[-1], 0.5), 3.0)  # what was made there is taken hold of there
+        page.press("Control+s")
+        page.settled("saved")
+        page.context.close()
+    (made,) = {*read(eaf).intervals} - {*BEFORE}
+    assert (made.tier, made.end - made.begin) == (names[-1], pytest.approx(1.0))
+    assert made.begin == pytest.approx(3.0, abs=0.03)
+
+
 def test_changed_in_elan_meanwhile(opened, eaf: Path) -> None:
     page, _ = opened
     page.press("n", "a")

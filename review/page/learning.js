@@ -9,7 +9,8 @@ export class Learning {
     this.review = review;
     this.thresholds = thresholds;
     this.say = say;
-    this.shown = null;
+    this.shown = null; // the model of which it was told
+    this.started = false;
   }
 
   async ask() {
@@ -27,6 +28,7 @@ export class Learning {
     if (answer !== "learn") return;
     try {
       await review.queue;
+      this.started = true;
       review.take(await tell("/api/learn"));
     } catch (error) {
       this.say(error.message);
@@ -40,7 +42,10 @@ export class Learning {
     const marks = review.lanes.filter((lane) => !lane.reviewed).reduce((sum, lane) => sum + review.sheet.marks(lane.human).length, 0);
     const body = [];
     if (stretches.length) {
-      body.push(element("p", `Of this recording, what stands in the reviewed stretches counts: ${clock(seconds, 0)} of ${clock(review.duration, 0)}.`));
+      const outside = review.lanes.filter((lane) => !lane.reviewed)
+        .reduce((sum, lane) => sum + review.sheet.marks(lane.human).filter((mark) => !review.isReviewed(mark)).length, 0);
+      body.push(element("p", `Of this recording, what stands in the reviewed stretches counts: ${clock(seconds, 0)} of ${clock(review.duration, 0)}.`
+        + (outside ? ` ${outside} of ${marks} annotations lie outside and are left out; mark what you have gone through first (M).` : "")));
     } else {
       body.push(element("p", `No stretch is marked as reviewed, so the whole recording counts as annotated: ${marks} `
         + "annotations are taken for all that happens in it, and predictions for nothing. If only a part is complete, mark that part first."));
@@ -52,9 +57,8 @@ export class Learning {
   // Called with every status; shows a result once.
   async news(learned) {
     if (!learned || this.shown === learned.model) return;
-    const first = this.shown === null && this.review.status.works.learning?.state !== "running" && !this.expected;
     this.shown = learned.model;
-    if (first && performance.now() < 3000) return; // it was shown before the page was loaded anew
+    if (!this.started) return; // it was shown before the page was loaded anew
     const { scores } = learned;
     const number = (value) => (value === undefined || value === null ? "" : value.toFixed(2));
     const body = [
@@ -68,6 +72,7 @@ export class Learning {
       element("p", "What it finds in this video, against the model before:"),
       table(["gesture", "segments before", "after", "seconds before", "after"], learned.changes.map((row) => [
         row.name, row.before.intervals, row.after.intervals, row.before.seconds, row.after.seconds])),
+      ...learned.notes.map((note) => element("p", note, { class: "quiet" })),
     ];
     const answer = await askInDialog("What has been learned", body, { keep: "Keep the predictions as they are", take: "Show the new predictions" });
     if (answer === "take") await this.thresholds.keepAll();

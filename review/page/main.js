@@ -239,9 +239,11 @@ async function poll() {
   polling = true;
   try {
     await review.queue;
-    const revision = review.status.revision, status = await ask("/api/status");
-    if (status.revision !== revision && !review.waiting && revision === review.status.revision) await review.load();
-    if (!review.waiting) review.take(status);
+    const { sent } = review, status = await ask("/api/status");
+    if (sent === review.sent && !review.drag && !review.preview) { // nothing was done meanwhile: this is how it is
+      if (status.revision !== review.status.revision) await review.load(); // done in another window
+      review.take(status);
+    }
     showConflict(status.changed_on_disk);
     panel.showWorks(status.works);
     await arrived(status);
@@ -292,7 +294,7 @@ async function begin() {
   showFile();
   panel.show();
   document.body.dataset.ready = "true";
-  const again = () => poll().finally(() => setTimeout(again, Object.values(review.status.works).some((work) => work.state === "running") ? 500 : 3000));
+  const again = () => poll().finally(() => setTimeout(again, Object.values(review.status.works ?? {}).some((work) => work.state === "running") ? 500 : 3000));
   again();
 }
 

@@ -16,6 +16,7 @@ export class Review extends EventTarget {
     this.sound = null;
     this.queue = Promise.resolve();
     this.waiting = 0;
+    this.sent = 0;
   }
 
   async load() {
@@ -50,6 +51,8 @@ export class Review extends EventTarget {
   // One request after the other, each with the revision that the one before left.
   send(path, content = {}) {
     this.waiting += 1;
+    this.sent += 1;
+    this.say("status");
     const sent = this.queue.then(() => tell(path, { revision: this.status.revision, ...content()}));
     const done = sent.then((answer) => { this.take(answer); return answer; });
     this.queue = done.catch(() => {}).finally(() => { this.waiting -= 1; this.say("status"); });

@@ -41,6 +41,7 @@ export class Timeline {
       top += laneHeight(lane);
     }
     this.names.style.height = `${top}px`;
+    document.getElementById("rows").style.height = `${top}px`;
     this.names.replaceChildren(...this.review.lanes.map((lane, index) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -79,7 +80,6 @@ export class Timeline {
     const margin = this.names.offsetWidth;
     const width = Math.max(50, this.scroller.clientWidth - margin), height = this.scroller.clientHeight;
     view.width = width;
-    this.canvas.style.marginBottom = `${Math.max(0, this.total - height)}px`;
     const context = fit(this.canvas, width, height);
     paintLanes(context, review, view, this.tops, this.scroller.scrollTop, height);
     paintPlayhead(context, view, time, height);
