@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format docs bench clean
 
 help:
 	@echo "make demo   draw four short performances, learn from them and label them (a few minutes)"
 	@echo "make test   run the tests"
 	@echo "make lint   check style, types and the order of the floors"
+	@echo "make docs   build the documentation as a site, in build/site"
 	@echo "make bench  measure speed, as ratios"
 
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -33,6 +34,9 @@ lint: $(VENV)/.installed
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/trunk.py
