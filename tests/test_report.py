@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from browser import chromium
 from lxml import html
 from PIL import Image
 from planted_store import write_recording, write_vocabulary
@@ -197,3 +198,23 @@ def test_json_and_timecodes(made, tmp_path, capsys) -> None:
     assert chironomy.main(["report", str(made.model), "--out", str(tmp_path / "r.html"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["out"] == str(tmp_path / "r.html")
     assert (timecode(5), timecode(65.25)) == ("0:05.0", "1:05.2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_a_browser_it_asks_for_nothing_and_everybody_can_read_it(scheme, page, made) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    with chromium() as browser:
+        shown = browser.new_context(
+            color_scheme=scheme, bypass_csp=True, viewport={"width": 480, "height": 900}
+        ).new_page()
+        asked: list[str] = []
+        shown.on("request", lambda request: asked.append(request.url))
+        shown.goto(f"file://{page.result['out']}")
+        shown.wait_for_load_state("networkidle")
+        assert [url for url in asked if not url.startswith("data:")] == [f"file://{page.result['out']}"]
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 480
+        broken = "[...document.images].filter(image => !image.complete || !image.naturalWidth).length"
+        assert shown.evaluate(broken) == 0
+        found = axe.run(shown).response["violations"]
+        assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == []

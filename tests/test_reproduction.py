@@ -20,6 +20,7 @@ from tiny_backbone import added
 import chironomy
 from heads.learner import Learner
 from search.paper import SYSTEMS, paper_table
+from search.report import report
 from search.reproduction import reproduce
 from search.reproduction.experiments import list_experiments
 from store.annotations import Interval, read, write
@@ -182,6 +183,15 @@ def test_markdown_and_latex(finished) -> None:
             cwd=finished.out, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_a_report_of_the_folder_is_its_page(finished, tmp_path) -> None:
+    report(finished.out, tmp_path / "r.html")
+    assert (tmp_path / "r.html").read_bytes() == (finished.out / "reproduction.html").read_bytes()
+    report(finished.out, tmp_path / "r.md")
+    targets = re.findall(r"\]\(([^)]+)\)", (tmp_path / "r.md").read_text("utf-8"))
+    assert len(targets) == 14
+    assert all(Path(target).is_file() for target in targets)
 
 
 @pytest.mark.usefixtures("undrawn")
