@@ -42,6 +42,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/trunk.py
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/thresholds.py
 	$(BIN)/python benchmarks/review_page.py
 	$(BIN)/python benchmarks/tracking.py
 
