@@ -99,6 +99,9 @@ def svg(figure: "Figure") -> str:
 def _drawn(figure: "Figure", ending: str) -> bytes:
     buffer = io.BytesIO()
     with look():
+        if figure.get_layout_engine() is not None:  # laid out once, not for each format
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         # No date: the same figure is the same file.
         date = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(ending)
         figure.savefig(buffer, format=ending, dpi=_RESOLUTION, metadata=date, transparent=ending == "svg")
