@@ -154,3 +154,27 @@ class Journal:
 def digest(content: bytes | None) -> str | None:
     """Return the SHA-256 of a file's content, None for no file."""
     return None if content is None else hashlib.sha256(content).hexdigest()
+
+
+def journal_for(path: Path) -> Journal:
+    """Return the journal of a file, begun anew unless there is something in it that was not saved."""
+    place = path.with_name(f".{path.name}.journal")
+    journal, content = Journal.read(place), bytes_of(path)
+    if journal is not None and journal.history.unsaved:
+        if journal.saving is None or journal.saving != digest(content):
+            return journal
+        journal.start(content, journal.history.past, journal.history.future)  # stopped just after it was saved
+        return journal
+    journal = Journal(place, content, History())
+    journal.start(content, [], [])
+    return journal
+
+
+def bytes_of(path: Path) -> bytes | None:
+    """Return what a file holds; None if there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error

@@ -8,12 +8,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from review.journal import History, Journal, digest
+from review.journal import History, Journal, bytes_of, digest, journal_for
 from review.lanes import Lane, lanes_of
 from review.marks import Change, Sheet
 from review.predictions import proposal
 from review.writing import content_with, document_of
-from store.annotations import ANNOTATED_TIER, AnnotationFile, Interval, time_origin
+from store.annotations import ANNOTATED_TIER, AnnotationFile, EafDocument, Interval, time_origin
 from store.errors import InputError
 from store.files import keep_original, write_atomically
 from store.vocabulary import Vocabulary, canonical
@@ -42,6 +42,7 @@ class Session:
         self._lock = threading.RLock()
         self._seen: tuple[Any, str | None] = (None, None)  # the file's state, and its hash
         self._revision = 0
+        self._ready: tuple[bytes | None, EafDocument | None] = (None, None)  # a file's bytes, read and not yet changed
         self._load()
 
     @classmethod
@@ -65,7 +66,7 @@ class Session:
         except OSError as error:
             raise InputError(f"{path.parent}: cannot be written to ({error.strerror}); copy the file first") from error
         try:
-            return cls(path, video, vocabulary, lock, _journal_for(path))
+            return cls(path, video, vocabulary, lock, journal_for(path))
         except BaseException:
             lock.release()
             raise
@@ -81,7 +82,9 @@ class Session:
     def _load(self) -> None:
         """Make the sheet of the journal's base and the steps since."""
         document = document_of(self._journal.base, self.path, self.video)
+        document.prepare()
         file = document.annotations()
+        self._ready = self._journal.base, document
         self._dependent, self._built_on = document.dependent_tiers(), document.tiers_with_dependents()
         self._origin = round(time_origin(file, self.video.stem) * 1000)
         self._saved_sheet = Sheet.of(file.tiers, file.intervals, self._origin)
@@ -240,7 +243,7 @@ class Session:
             if not self.is_saved:
                 kept = _free_name(self.path)
                 write_atomically(kept, self.content())
-            base = _bytes(self.path)
+            base = bytes_of(self.path)
             document_of(base, self.path, self.video).annotations()  # refuses a file that cannot be read
             self._journal.start(base, [], [])
             self._load()
@@ -254,7 +257,20 @@ class Session:
     def content(self) -> bytes:
         """Return the bytes of the file with everything in it, as saving would write them."""
         with self._lock:
-            return content_with(self._journal.base, self.path, self.video, self._saved_sheet, self.sheet)
+            base, document = self._ready
+            if document is None or base is not self._journal.base:
+                document = document_of(self._journal.base, self.path, self.video)
+            self._ready = self._journal.base, None  # it is used up
+            return content_with(document, self._saved_sheet, self.sheet)
+
+    def _work_ahead(self) -> None:
+        """Read the file as it was saved, so that the next saving is quick."""
+        base = self._journal.base
+        document = document_of(base, self.path, self.video)
+        document.prepare()
+        with self._lock:
+            if self._journal.base is base:
+                self._ready = base, document
 
     def _rebase(self, content: bytes, past: list[Change] | None = None, future: list[Change] | None = None) -> None:
         history = self._journal.history
@@ -262,6 +278,7 @@ class Session:
         self._journal.start(
             content, history.past if past is None else past, history.future if future is None else future
         )
+        threading.Thread(target=self._work_ahead, daemon=True).start()
 
     def _expect(self, revision: int) -> None:
         if revision != self._revision:
@@ -275,31 +292,8 @@ class Session:
             return None
         state = found.st_mtime_ns, found.st_size, found.st_ino
         if self._seen[0] != state:
-            self._seen = state, digest(_bytes(self.path))
+            self._seen = state, digest(bytes_of(self.path))
         return self._seen[1]
-
-
-def _journal_for(path: Path) -> Journal:
-    """Return the journal of a file, begun anew unless there is something in it that was not saved."""
-    place = path.with_name(f".{path.name}.journal")
-    journal, content = Journal.read(place), _bytes(path)
-    if journal is not None and journal.history.unsaved:
-        if journal.saving is None or journal.saving != digest(content):
-            return journal
-        journal.start(content, journal.history.past, journal.history.future)  # stopped just after it was saved
-        return journal
-    journal = Journal(place, content, History())
-    journal.start(content, [], [])
-    return journal
-
-
-def _bytes(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
 
 
 def _free_name(path: Path) -> Path:

@@ -21,26 +21,23 @@ def document_of(content: bytes | None, path: Path, video: Path) -> EafDocument:
     return EafDocument.from_bytes(content, path)
 
 
-def content_with(base: bytes | None, path: Path, video: Path, before: Sheet, sheet: Sheet) -> bytes:
+def content_with(document: EafDocument, before: Sheet, sheet: Sheet) -> bytes:
     """Return an ELAN file's bytes with the tiers as a sheet has them.
+
+    What is not different stays as it is, its bytes, ids and attributes; if nothing is, so are all the bytes.
 
     Parameters
     ----------
-    base : bytes or None
-        The file; None if there is none yet.
-    path, video : Path
-        Where it is, and the video that a new one is linked to.
+    document : EafDocument
+        The file, which is changed.
     before, sheet : Sheet
-        What `base` holds, and what it shall hold.
-
-    What is not different stays as it is, its bytes, ids and attributes; if nothing is, so are all the bytes.
+        What it holds, and what it shall hold.
 
     Raises
     ------
     InputError
         If ELAN could not hold it, or something else in the file depends on an annotation that is gone.
     """
-    document = document_of(base, path, video)
     changed = [tier for tier, marks in sheet.tiers.items() if marks != before.tiers.get(tier, [])]
     if not any(is_predicted(tier) for tier in before.tiers):  # as labelling writes the first ones
         fresh = [tier for tier in changed if is_predicted(tier)]

@@ -222,7 +222,7 @@ function setTheme(name) {
   $("theme").setAttribute("aria-pressed", String(name === "dark"));
   localStorage.setItem("theme", name);
   readColours();
-  review.say("draw");
+  review.say("theme");
 }
 
 function showFile() {

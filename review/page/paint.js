@@ -1,5 +1,6 @@
 // Drawing: lanes, overview, waveform. Only what is in sight is drawn, and nothing twice into one pixel.
 
+import { fillSteps, outlineSteps, stepsOf } from "./curves.js";
 import { clock, ticks } from "./view.js";
 
 export const HEIGHTS = { reviewed: 30, human: 34, both: 64 };
@@ -61,8 +62,8 @@ export function paintLanes(context, review, view, tops, scroll, height) {
       context.globalAlpha = 1;
     }
     if (lane.predicted) {
-      const curve = curveOf(review, view, lane, top + 31, 28);
-      if (curve) fillCurve(context, curve);
+      const curve = stepsOf(review, view, lane, top + 31, 28);
+      if (curve) fillCurve(context, curve, top + 59);
       paintMarks(context, review, view, lane, lane.predicted, top);
       if (curve) paintLevel(context, review, view, lane, curve, top + 31, 28);
     }
@@ -98,22 +99,20 @@ function paintMarks(context, review, view, lane, tier, top) {
   const [offset, tall] = strip(lane, tier);
   const y = top + offset, predicted = tier === lane.predicted;
   const colour = lane.reviewed ? colours.reviewed : predicted ? colours.predicted : colours.human;
-  const outlines = new Path2D(), texts = [];
-  context.fillStyle = predicted ? hatch(context) : colour;
+  const narrow = [], wide = new Path2D(), outlines = new Path2D(), texts = [];
   const dragged = review.drag?.tier === tier ? review.drag.mark : null;
   eachRun(review.sheet, tier, view, (x, width, mark) => {
-    if (width < 5) {
-      context.fillStyle = colour;
-      context.fillRect(x, y, Math.max(1, width - 0.4), tall);
-      context.fillStyle = predicted ? hatch(context) : colour;
-      return;
-    }
-    // A pixel of paper between neighbours.
-    if (predicted) context.fillRect(x, y, width - 1, tall);
-    else rounded(context, x, y, width - 1, tall);
-    if (predicted) outlines.rect(x + 0.75, y + 0.75, width - 2.5, tall - 1.5);
+    if (width < 5) narrow.push(x, Math.max(1, width - 0.4));
+    else if (predicted) { // a pixel of paper between neighbours
+      wide.rect(x, y, width - 1, tall);
+      outlines.rect(x + 0.75, y + 0.75, width - 2.5, tall - 1.5);
+    } else wide.roundRect(x, y, width - 1, tall, Math.min(4, width / 2));
     if (width > 34) texts.push([x, width, mark]);
   }, dragged);
+  context.fillStyle = colour;
+  for (let place = 0; place < narrow.length; place += 2) context.fillRect(narrow[place], y, narrow[place + 1], tall);
+  context.fillStyle = predicted ? hatch(context) : colour;
+  context.fill(wide);
   if (predicted) {
     context.strokeStyle = colour;
     context.lineWidth = 1.5;
@@ -178,48 +177,19 @@ function hatch(context) {
   return colours.hatch;
 }
 
-// The probability's outline in sight, from the left to where it ends; null where there is none.
-function curveOf(review, view, lane, top, tall) {
-  const curve = review.curves?.byClass.get(lane.name);
-  if (!curve) return null;
-  const borders = review.curves.borders;
-  const line = new Path2D(), area = new Path2D();
-  let clip = review.clipAt(view.from), x = view.x(borders[clip] * 1000);
-  area.moveTo(x, top + tall);
-  line.moveTo(x, top + tall * (1 - curve[clip]));
-  while (clip < curve.length && x < view.width) {
-    let highest = curve[clip], end = view.x(borders[clip + 1] * 1000);
-    while (end < x + 1 && clip + 1 < curve.length) { // several to a pixel: the highest is shown
-      clip += 1;
-      highest = Math.max(highest, curve[clip]);
-      end = view.x(borders[clip + 1] * 1000);
-    }
-    const y = top + tall * (1 - highest);
-    for (const path of [line, area]) {
-      path.lineTo(x, y);
-      path.lineTo(end, y);
-    }
-    x = end;
-    clip += 1;
-  }
-  area.lineTo(x, top + tall);
-  area.closePath();
-  return { line, area };
-}
-
-function fillCurve(context, { area }) {
+function fillCurve(context, curve, bottom) {
   context.fillStyle = colours.curve;
   context.globalAlpha = 0.5;
-  context.fill(area);
+  fillSteps(context, curve, bottom);
   context.globalAlpha = 1;
 }
 
 // Over the predictions: the outline, and the threshold as a dotted line.
-function paintLevel(context, review, view, lane, { line }, top, tall) {
-  context.strokeStyle = colours.predicted;
+function paintLevel(context, review, view, lane, curve, top, tall) {
+  context.strokeStyle = context.fillStyle = colours.predicted;
   context.lineWidth = 1;
   context.globalAlpha = 0.7;
-  context.stroke(line);
+  outlineSteps(context, curve);
   context.globalAlpha = 1;
   context.strokeStyle = colours.strong;
   context.setLineDash([2, 4]);
@@ -264,7 +234,8 @@ export function paintPlayhead(context, view, time, height) {
   context.fillRect(x - 0.75, 0, 1.5, height);
 }
 
-export function paintOverview(context, review, view, whole, time, height) {
+// What the overview shows of the recording, which changes with the marks alone.
+export function paintWhole(context, review, whole, height) {
   context.fillStyle = colours["reviewed-wash"];
   eachRun(review.sheet, review.annotated, whole, (x, width) => context.fillRect(x, 0, width, height));
   context.fillStyle = colours.reviewed;
@@ -277,6 +248,10 @@ export function paintOverview(context, review, view, whole, time, height) {
     if (lane.predicted) eachRun(review.sheet, lane.predicted, whole, (x, width) => context.fillRect(x, 14, width, 8));
   }
   context.globalAlpha = 1;
+}
+
+export function paintOverview(context, picture, view, whole, time, height) {
+  context.drawImage(picture, 0, 0, whole.width, height);
   const x = whole.x(view.from), width = Math.max(4, whole.x(view.to) - x);
   context.strokeStyle = colours.focus;
   context.lineWidth = 2;

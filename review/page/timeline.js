@@ -1,7 +1,7 @@
 // The timeline: canvases that follow the view, and what the pointer does on them.
 
 import { add, clamped, move } from "./edits.js";
-import { fit, laneHeight, paintLanes, paintOverview, paintPlayhead, paintSound, strip } from "./paint.js";
+import { fit, laneHeight, paintLanes, paintOverview, paintPlayhead, paintSound, paintWhole, strip } from "./paint.js";
 import { View } from "./view.js";
 
 const EDGE = 6; // pixels around a border that take hold of it
@@ -20,6 +20,9 @@ export class Timeline {
     this.overview = document.getElementById("overview");
     this.sound = document.getElementById("sound");
     this.dirty = true;
+    this.picture = document.createElement("canvas"); // of the whole recording, for the overview
+    this.stale = true;
+    for (const event of ["loaded", "changed", "theme"]) review.addEventListener(event, () => { this.stale = true; });
     review.addEventListener("draw", () => { this.dirty = true; });
     review.addEventListener("loaded", () => this.arrange());
     review.addEventListener("selected", () => this.markLane());
@@ -84,9 +87,13 @@ export class Timeline {
     paintLanes(context, review, view, this.tops, this.scroller.scrollTop, height);
     paintPlayhead(context, view, time, height);
     const [wide, tall] = [this.overview.clientWidth, 29];
-    this.whole = new View(review.duration);
-    this.whole.width = wide;
-    paintOverview(fit(this.overview, wide, tall), review, view, this.whole, time, tall);
+    if (this.stale || this.whole?.width !== wide) {
+      this.stale = false;
+      this.whole = new View(review.duration);
+      this.whole.width = wide;
+      paintWhole(fit(this.picture, wide, tall), review, this.whole, tall);
+    }
+    paintOverview(fit(this.overview, wide, tall), this.picture, view, this.whole, time, tall);
     paintSound(fit(this.sound, width, 64), review, view, time, 64);
     document.body.dataset.painted = String(Number(document.body.dataset.painted ?? 0) + 1);
   }
