@@ -18,6 +18,7 @@ from search.data import load_data
 from search.evaluation import evaluation
 from search.figures.style import save
 from search.figures.timelines import timeline
+from search.report import report
 from search.runs import predicted, train
 from store import annotations
 from store.annotations import ANNOTATED_TIER, Interval, media_for
@@ -65,11 +66,14 @@ def run_demo(folder: Path, seconds: float) -> dict[str, Any]:
     labelled = folder / "labelled" / f"{videos[-1].stem}.eaf"
     labelled.parent.mkdir(exist_ok=True)
     label(videos[-1], model, labelled, store=extractor.store, annotations=partial / labelled.name)
+    page = folder / "report.html"
+    report(model, page, store=extractor.store, annotations=[partial], videos=[folder / "performances"])
     return {
         "scores": scores,
         "untrained_backbone": True,
         "files": {
             "labelled ELAN": str(labelled),
+            "report": str(page),
             "figure": str(_draw_figure(folder, model, extractor.store, videos[-1], seconds / 2)),
             "model": str(model),
             "videos": str(folder / "performances"),

@@ -22,6 +22,7 @@ def test_every_file_is_there(finished: dict) -> None:
     files = finished["files"]
     assert all(Path(path).exists() for path in files.values())
     assert Path(files["figure"]).read_bytes().startswith(b"\x89PNG")
+    assert Path(files["report"]).stat().st_size < 5_000_000
 
 
 @pytest.mark.slow
