@@ -12,7 +12,7 @@ from rich_argparse import RichHelpFormatter
 from commands.annotations import add_annotations, add_convert
 from commands.elan import add_elan
 from commands.features import add_extract, add_inspect
-from commands.models import add_evaluate, add_label, add_train
+from commands.models import add_evaluate, add_label, add_train, add_update
 from commands.report import add_report
 from commands.reproduce import add_reproduce
 from commands.review import add_review
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         add_annotations,
         add_convert,
         add_train,
+        add_update,
         add_evaluate,
         add_search,
         add_label,

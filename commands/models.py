@@ -99,6 +99,43 @@ def _run_train(arguments: Arguments) -> None:
     show(arguments, result, show_training)
 
 
+def add_update(commands: Any) -> None:
+    """Add the command."""
+    text = "Go on with a model: learn what has been corrected and annotated since, and tell what that changed."
+    parser = command(commands, "update", _run_update, text)
+    parser.set_defaults(when_stopped="the earlier model is as it was; the same command goes on", seed=0)
+    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of the earlier model")
+    add_store(parser, "store", metavar="STORE")
+    add_annotation_paths(parser)
+    add_offset(parser)
+    add_vocabulary(parser, required=False)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="MODEL", help="folder for the model; may be the earlier one's"
+    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all scores of the test part as a table")
+    add_device(parser, "where to train")
+    add_postprocess(parser)
+    add_json(parser)
+
+
+def _run_update(arguments: Arguments) -> None:
+    from search.tables import show_update
+    from search.updating import update
+
+    result = update(
+        arguments.model,
+        arguments.store,
+        arguments.annotations,
+        arguments.out,
+        vocabulary=arguments.vocabulary,
+        device=arguments.device,
+        csv=arguments.csv,
+        aim=aim_of(arguments),
+        offset=arguments.offset,
+    )
+    show(arguments, result, show_update)
+
+
 def add_evaluate(commands: Any) -> None:
     """Add the command."""
     text = "Score a model; of recordings it was trained on, only their test part."

@@ -67,9 +67,25 @@ class Learner:
         What to learn.
     device : torch.device
         Where to.
+    trained : bool
+        Whether the network has been trained before.
+
+    Attributes
+    ----------
+    begins_fitted : bool
+        Whether the network begins as a trained one, or as a fitted regression; else at random.
     """
 
-    def __init__(self, network: Network, system: System, settings: Settings, task: Task, device: torch.device):
+    def __init__(
+        self,
+        network: Network,
+        system: System,
+        settings: Settings,
+        task: Task,
+        device: torch.device,
+        trained: bool = False,
+    ):
+        self.begins_fitted = trained or bool(network.architecture.linear)
         self.settings, self.task, self.device = settings, task, device
         self._network = network.to(device)
         self._learned = task.clips.only(*network.architecture.learned_from)
@@ -105,11 +121,6 @@ class Learner:
             self._set_learning_rate(number - 1 + (step + 1) / steps)
             losses.append(self._step(example))
         return float(torch.stack(losses).mean())
-
-    @property
-    def begins_fitted(self) -> bool:
-        """Whether the network begins as a fitted regression; else at random."""
-        return bool(self._network.architecture.linear)
 
     @contextmanager
     def evaluated(self) -> Iterator[None]:

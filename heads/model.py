@@ -1,8 +1,12 @@
 """A trained model on disk: a folder with ``model.safetensors`` and ``model.json``."""
 
+import glob
 import json
+import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,8 @@ from store.vocabulary import Vocabulary, canonical
 FORMAT_VERSION = 4
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 _PROBE, _SCALE = "probe.", "scale."
+_ASIDE = "replaced"
+_MOMENT = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,7 @@ class GestureModel:
                 write_atomically(fresh / WEIGHTS, save(contiguous))
                 description = json.dumps(self.describe(), indent=2, ensure_ascii=False)
                 write_atomically(fresh / DESCRIPTION, description.encode())
-                _replace(folder, fresh, Path(workspace, "replaced"))
+                _replace(folder, fresh, Path(workspace, _ASIDE))
         except OSError as error:
             raise InputError(f"{folder}: cannot be written ({error.strerror}); free or choose another place") from error
 
@@ -203,6 +209,19 @@ def _replace(folder: Path, fresh: Path, aside: Path) -> None:
         raise
 
 
+def _recover(folder: Path) -> None:
+    """Put a model back that was moved aside to be replaced when the process was killed."""
+    found = (
+        [] if not folder.name or folder.exists() else [*folder.parent.glob(f".{glob.escape(folder.name)}.*/{_ASIDE}")]
+    )
+    for aside in found:
+        time.sleep(_MOMENT)  # if another process is replacing it just now, it is there again
+        with suppress(OSError):
+            if not folder.exists():
+                aside.rename(folder)
+                shutil.rmtree(aside.parent, ignore_errors=True)
+
+
 def check_destination(folder: Path) -> None:
     """Check, before the work of training, that a model can be saved to a folder.
 
@@ -213,6 +232,7 @@ def check_destination(folder: Path) -> None:
     """
     if not folder.name:
         raise InputError(f"{folder}: name a folder of its own for the model")
+    _recover(folder)
     if folder.exists():
         names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
         if names not in ({WEIGHTS, DESCRIPTION}, set()):
@@ -235,6 +255,7 @@ def load_model(folder: Path) -> GestureModel:
     InputError
         If there is none, or it is incomplete or damaged.
     """
+    _recover(folder)
     for name in (DESCRIPTION, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no model there ({name} is missing); make one with chironomy train")

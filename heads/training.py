@@ -92,7 +92,7 @@ def train(
     Parameters
     ----------
     learner : Learner
-        Of the network as it begins, which is a candidate too if it begins as a regression, and of its task.
+        Of the network as it begins, which is a candidate too if it begins fitted, and of its task.
     score : callable
         Maps hard labels and probabilities of the validation clips, (clips, classes) each, to a number.
     advance : Advance

@@ -26,6 +26,8 @@ class Data:
         In the order of the clips.
     sources : tuple of Path
         Their annotation files.
+    matched : tuple of Matched
+        What these say.
     labels : Labels
         Of all clips.
     timeline : Timeline
@@ -36,6 +38,7 @@ class Data:
 
     recordings: tuple[Recording, ...]
     sources: tuple[Path, ...]
+    matched: tuple[Matched, ...]
     labels: Labels
     timeline: Timeline
     notes: tuple[str, ...]
@@ -78,11 +81,12 @@ def load_data(
             f"{store.path}: none of its recordings ({', '.join(store.ids) or 'none'}) has an annotation file of "
             f"the same name among {', '.join(str(path) for path in paths)}; extract the video or rename the file"
         )
-    recordings, labels = [], []
+    recordings, read, labels = [], [], []
     for stem, path in found.items():
         recording = store[stem]
         matched = match_video(path, vocabulary, clock_of(recording), offset)
         recordings.append(recording)
+        read.append(matched)
         labels.append(label_clips(recording, store.spec, matched, vocabulary, rule))
         notes += _describe_matching(path, matched)
     present = np.concatenate([each.positive[each.known] for each in labels])
@@ -102,7 +106,7 @@ def load_data(
         names=tuple(recording.id for recording in recordings),
         videos=tuple(recording.attributes["source_sha256"] for recording in recordings),
     )
-    return Data(tuple(recordings), tuple(found.values()), joined, timeline, tuple(notes))
+    return Data(tuple(recordings), tuple(found.values()), tuple(read), joined, timeline, tuple(notes))
 
 
 def _describe_matching(path: Path, matched: Matched) -> list[str]:

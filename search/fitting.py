@@ -1,5 +1,7 @@
 """Fitting one system, and the linear probe beside it, to some of the annotated clips."""
 
+import hashlib
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -86,7 +88,8 @@ class Workbench:
         device: str = "auto",
     ):
         self._shelf, self._data = shelf, shelf.data
-        self._system, self._settings, self._device = system, settings, choose_device(device)
+        self.settings = settings
+        self._system, self._device = system, choose_device(device)
         self._mirrored = np.array(vocabulary.mirrored, np.intp)
         inputs = {GRID}
         views: tuple[str, ...] = (PLAIN,)
@@ -107,6 +110,7 @@ class Workbench:
         checkpoint: Path | None = None,
         name: str = "",
         watch: Watch | None = None,
+        start: Network | None = None,
     ) -> Fitted:
         """Fit the system and the probe to the training clips, and tune thresholds on the validation clips.
 
@@ -122,16 +126,18 @@ class Workbench:
             What is fitted, for the progress shown.
         watch : callable, optional
             Called after each epoch with its number and the best validation score so far; may raise to give up.
+        start : Network, optional
+            A trained one, of the same architecture, to begin with; it stays as it is. One of another is left alone.
         """
         clips, scales = self._clips, {}
-        if self._settings.standardise == "training":
+        if self.settings.standardise == "training":
             clips = clips.scaled_over(training)
             scales = {name: clips.scales[name, PLAIN] for name in clips.inputs}
         probe = self._tuned(self._fit_probe(clips, training, (GRID,)), clips, validation)
         if self._architecture is None:
             return Fitted(probe, probe, scales, None)
-        trained = self._train(clips, training, validation, epochs, checkpoint, name, watch)
-        context = self._fit_context(clips, training) if self._settings.context else None
+        trained = self._train(clips, training, validation, epochs, checkpoint, name, watch, self._usable(start))
+        context = self._fit_context(clips, training) if self.settings.context else None
         return Fitted(self._tuned(trained.network, clips, validation, context), probe, scales, trained)
 
     def predict(self, fitted: Fitted, index: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -142,7 +148,7 @@ class Workbench:
         return fitted.head.predict(clips, index), fitted.probe.predict(clips, index)
 
     def _fit_probe(self, clips: Clips, training: NDArray[np.intp], inputs: tuple[str, ...]) -> LinearProbe:
-        settings = self._settings
+        settings = self.settings
         return self._shelf.regression(clips, training, inputs, settings.standardise, settings.seed)
 
     def _train(
@@ -154,18 +160,19 @@ class Workbench:
         checkpoint: Path | None,
         name: str,
         watch: Watch | None,
+        start: Network | None,
     ) -> Trained:
         assert self._architecture is not None
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._settings.seed)
-            network = make_network(self._shelf.tail, self._architecture)
+            torch.manual_seed(self.settings.seed)
+            network = make_network(self._shelf.tail, self._architecture) if start is None else deepcopy(start)
         if self._architecture.linear:
             network.add_regression(self._fit_probe(clips, training, self._architecture.linear))
         inputs = clips.only(*self._architecture.inputs)
         task = Task(inputs, self._data.labels, training, validation, self._mirrored)
-        learner = Learner(network, SYSTEMS[self._system], self._settings, task, self._device)
-        last = self._settings.epochs if epochs is None else epochs
-        kept = None if checkpoint is None else Checkpoint(checkpoint, self._identity(task, last))
+        learner = Learner(network, SYSTEMS[self._system], self.settings, task, self._device, start is not None)
+        last = self.settings.epochs if epochs is None else epochs
+        kept = None if checkpoint is None else Checkpoint(checkpoint, [*self._identity(task, last), _digest(start)])
         with progress(f"training {name or self._system}", last, "epochs") as advance:
             return train(learner, _ranking, advance, last, kept, watch)
 
@@ -175,7 +182,7 @@ class Workbench:
         arrays = [f"conv4/{view}" for view in self._clips.views] + [AUDIO] * (AUDIO in task.clips.inputs)
         return [
             self._system,
-            asdict(self._settings),
+            asdict(self.settings),
             epochs,
             self._device.type,
             self._shelf.store.spec.to_dict(),
@@ -186,11 +193,15 @@ class Workbench:
             np.packbits(self._data.labels.frames[learned]).tobytes().hex(),
         ]
 
+    def _usable(self, start: Network | None) -> Network | None:
+        """Return a network to begin with, if this system is put together as it is."""
+        return start if start is not None and start.architecture == self._architecture else None
+
     def _fit_context(self, clips: Clips, training: NDArray[np.intp]) -> Context:
         labels, parts = self._data.labels, SYSTEMS[self._system]
-        soft, loss = learned_labels(labels, parts), system_loss(labels, training, parts, self._settings)
+        soft, loss = learned_labels(labels, parts), system_loss(labels, training, parts, self.settings)
         return fit_context(
-            clips, soft, labels.positive, training, loss, self._settings.seed, regression_inputs(self._settings)
+            clips, soft, labels.positive, training, loss, self.settings.seed, regression_inputs(self.settings)
         )
 
     def _tuned(
@@ -224,6 +235,14 @@ def _architecture(system: str, settings: Settings, data: Data, backbone: str) ->
         per_gesture=parts.per_gesture,
         linear=regression_inputs(settings) if settings.regression else (),
     )
+
+
+def _digest(start: Network | None) -> str | None:
+    """Return what tells a network's weights from others'."""
+    if start is None:
+        return None
+    weights = sorted(start.state_dict().items())
+    return hashlib.sha256(b"".join(values.numpy().tobytes() for _, values in weights)).hexdigest()
 
 
 def _ranking(true: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:

@@ -3,21 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heads.model import Head
+from heads.network import Network
 from heads.postprocessing import PostProcessing
 from heads.training import Epoch, Watch
 from search.blocks import block_numbers
 from search.data import Data
 from search.evaluation import Scored, pool
 from search.fitting import Fitted, Workbench
-from search.splits import Fold, make_folds
-from search.thresholds import steady
-from search.tuning import Aim, gain, tune
+from search.splits import Fold, left_out_in_turn, make_folds
 
 PARTS = ("validation", "test")
 OUT_OF_FOLD = 5  # trainings for predictions of all clips
@@ -32,7 +30,7 @@ class FoldResult:
     fold : Fold
         Its clips.
     scored : dict of Scored
-        By part: what was predicted, ready to be scored.
+        By part that has clips: what was predicted, ready to be scored.
     probe_probability : ndarray of float64, shape (test clips, classes)
         What the probe says of the test part.
     history : tuple of Epoch
@@ -55,8 +53,10 @@ def fit_fold(
     checkpoint: Path | None = None,
     postprocessing: PostProcessing | None = None,
     watch: Watch | None = None,
+    start: Network | None = None,
+    probe_postprocessing: PostProcessing | None = None,
 ) -> tuple[Fitted, FoldResult]:
-    """Fit a system to a fold's training part; thresholds are tuned on its validation part.
+    """Fit a system to a fold's training part; thresholds are tuned on its validation part, if it has any.
 
     Parameters
     ----------
@@ -72,15 +72,25 @@ def fit_fold(
         How presence is told, in place of thresholds tuned on the validation part.
     watch : callable, optional
         Called after each epoch with its number and the best validation score so far; may raise to give up.
+    start : Network, optional
+        As of `Workbench.fit`.
+    probe_postprocessing : PostProcessing, optional
+        The same for the probe.
     """
     split = fold.split
-    fitted = bench.fit(split.training, split.validation, checkpoint=checkpoint, name=fold.name, watch=watch)
+    fitted = bench.fit(
+        split.training, split.validation, checkpoint=checkpoint, name=fold.name, watch=watch, start=start
+    )
     if postprocessing is not None:
         fitted = replace(fitted, head=replace(fitted.head, postprocessing=postprocessing))
+    if probe_postprocessing is not None:
+        fitted = replace(fitted, probe=replace(fitted.probe, postprocessing=probe_postprocessing))
     frequency = data.labels.positive[split.training].mean(axis=0)
     scored, by_probe = {}, np.empty(0)
     for part in PARTS:
         index = getattr(split, part)
+        if not len(index):
+            continue
         probability, by_probe = bench.predict(fitted, index)
         scored[part] = to_score(data, index, (fitted.head, probability), (fitted.probe, by_probe), frequency)
     best = None if fitted.trained is None else fitted.trained.best
@@ -114,65 +124,24 @@ def out_of_fold(bench: Workbench, data: Data, index: NDArray[np.intp], seed: int
     return pool([fit_fold(bench, data, fold)[1].scored["test"] for fold in parts])
 
 
-def fit_folds(
-    bench: Workbench, data: Data, folds: Sequence[Fold], states: Sequence[Path], aim: Aim | None
-) -> tuple[Fitted, list[FoldResult], dict[str, Any] | None]:
-    """Fit a system to each fold, and after several to everything.
+def left_out(bench: Workbench, data: Data, index: NDArray[np.intp]) -> list[FoldResult]:
+    """Return what a system says of some clips when each stretch of them in turn is left out; for very few clips.
 
     Parameters
     ----------
     bench : Workbench
-        What is fitted.
+        What is fitted, once for each stretch.
     data : Data
-        To what.
-    folds : sequence of Fold
-        The parts.
-    states : sequence of Path
-        Where the state of each training is kept, the last for that on everything.
-    aim : Aim, optional
-        What post-processing is tuned for, on clips that what predicts them has not learned from: with one fold none
-        of its test part, with several the test parts of all.
-
-    Returns
-    -------
-    fitted : Fitted
-        What is to be saved.
-    results : list of FoldResult
-        What each fold gave.
-    gained : dict, optional
-        What tuning gave, as `search.tuning.gain` tells it.
+        All clips.
+    index : ndarray of int
+        Those to be predicted, and learned from while others are. Some may be in no result (`left_out_in_turn`).
     """
-    processing, unlearned = None, None
-    if aim is not None and len(folds) == 1:
-        learned = np.concatenate([folds[0].split.training, folds[0].split.validation])
-        unlearned = out_of_fold(bench, data, learned, aim.seed)
-        processing = tune(unlearned, aim)
-    results = []
-    for fold, state in zip(folds, states, strict=False):
-        final, result = fit_fold(bench, data, fold, state, processing)
-        results.append(result)
-    if len(folds) > 1:
-        final = _fit_all(bench, data, results, states[-1])
-        if aim is not None:
-            unlearned = pool([result.scored["test"] for result in results])
-            final = replace(final, head=replace(final.head, postprocessing=tune(unlearned, aim)))
-    return final, results, None if unlearned is None or aim is None else gain(unlearned, aim)
-
-
-def _fit_all(bench: Workbench, data: Data, results: Sequence[FoldResult], state: Path) -> Fitted:
-    """Fit to everything annotated, with what the folds have taught of epochs and thresholds."""
-    everything = np.flatnonzero(data.labels.known)
-    nothing = np.empty(0, np.intp)
-    fitted = bench.fit(everything, nothing, epochs=_median_best(results), checkpoint=state, name="on everything")
-    tested = [result.scored["test"] for result in results]
-    true = np.concatenate([scored.true for scored in tested])
-    said = np.concatenate([scored.probability for scored in tested])
-    by_probe = np.concatenate([result.probe_probability for result in results])
-    return replace(
-        fitted,
-        head=replace(fitted.head, postprocessing=PostProcessing.plain(steady(said, true))),
-        probe=replace(fitted.probe, postprocessing=PostProcessing.plain(steady(by_probe, true))),
-    )
+    known = np.zeros(len(data.labels.known), bool)
+    known[index] = True
+    splits = left_out_in_turn(replace(data.timeline, known=known), OUT_OF_FOLD)
+    return [
+        fit_fold(bench, data, Fold(f"without stretch {number + 1}", split))[1] for number, split in enumerate(splits)
+    ]
 
 
 def to_score(
@@ -212,7 +181,7 @@ def to_score(
     )
 
 
-def _median_best(results: Sequence[FoldResult]) -> int | None:
+def median_best(results: Sequence[FoldResult]) -> int | None:
     """Return the number of the best epoch in the median fold; None for the probe."""
     best = [result.best for result in results if result.best is not None]
     return int(np.median(best)) if best else None

@@ -2,6 +2,7 @@
 
 import glob
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,21 @@ from heads.model import GestureModel, check_destination, load_model
 from heads.settings import NAMES, PROBE, Settings
 from search.bootstrap import paired_difference
 from search.data import Data, load_data
-from search.evaluation import MODEL, Scored, check_csv, evaluation, pool, write_csv
-from search.fitting import Fitted, Workbench
-from search.folds import PARTS, FoldResult, fit_folds, to_score
+from search.evaluation import MODEL, Scored, check_csv, evaluation, write_csv
+from search.fitting import Workbench
+from search.folds import to_score
+from search.making import fit, make_model
 from search.shelf import Shelf
-from search.splits import Fold, make_folds
+from search.splits import Fold, Split, TooLittleError, make_folds
 from search.tracking import tracked
 from search.tuning import Aim
-from search.usage import describe_use, trained_on, unseen
+from search.usage import trained_on, unseen
 from store.errors import InputError
 from store.features import FeatureStore
 from store.places import Place
 from store.vocabulary import Vocabulary, class_members, load_vocabulary
 
-_SHORT = ("clips", "macro_f1", "probe_macro_f1", "always_macro_f1", "chance_macro_f1", "majority_macro_f1")
+HELD_OUT_FROM = 60.0  # seconds annotated; of less, nothing is held out
 
 
 def train(
@@ -99,38 +101,27 @@ def train(
     data = load_data(opened, annotation_paths, classes, settings.clip_rule, offset)
     folds = folds_of(data, split, settings.seed, gestures=len(class_members(classes)))
     bench = Workbench(Shelf(opened, data), classes, system, settings, device)
-    states = [out.with_name(f".{out.name}.{number}.training") for number in range(len(folds) + 1)]
+    states = states_of(out, len(folds) + 1)
     chosen = {"system": system, "vocabulary": classes.name, "split": split, "device": device, **asdict(settings)}
     if aim is not None:
         chosen |= {"postprocess": aim.level, "per_class": aim.per_class}
     with tracked("train", out.name, chosen, beside=out) as record:
         record.data(opened, data)
-        final, results, gained = fit_folds(bench, data, folds, states, aim)
-        for result in results:
+        made = fit(bench, data, folds, states, aim)
+        for result in made.results:
             record.epochs(result.history, result.fold.name if len(folds) > 1 else "")
         if len(folds) > 1:
-            record.epochs(final.history, "on everything")
-        model = GestureModel(
-            system=system,
-            vocabulary=classes,
-            spec=opened.spec,
-            head=final.head,
-            probe=final.probe,
-            settings=settings,
-            scales=final.scales,
-            training=_describe(final, data, split, folds, gained),
-            scores=_scores(classes.classes, results),
-        )
+            record.epochs(made.final.history, "on everything")
+        model = make_model(system, classes, opened.spec, bench, data, split, made)
         model.save(out)
-        if csv is not None:
+        if csv is not None and "test" in model.scores:
             write_csv(csv, model.scores["test"])
         record.trained(model, out)
-    for state in out.parent.glob(f".{glob.escape(out.name)}.*.training"):  # of trainings into it that were given up too
-        state.unlink(missing_ok=True)
+    forget_states(out)
     return model.describe() | {
         "model": str(out),
         "untrained_backbone": opened.spec.untrained,
-        "notes": list(data.notes),
+        "notes": [*data.notes, *notes_on(model)],
         "run": record.describe(),
     }
 
@@ -221,7 +212,7 @@ def folds_of(data: Data, split: str, seed: int, gestures: int) -> tuple[Fold, ..
     """Return the folds; `gestures` is the number of classes before the background, which is no gesture."""
     sources = ", ".join(map(str, data.sources))
     try:
-        folds = make_folds(split, data.timeline, seed)
+        folds = _folds(data, split, seed)
     except InputError as error:
         raise InputError(f"{sources}: {error}") from None
     for fold in folds:
@@ -230,37 +221,42 @@ def folds_of(data: Data, split: str, seed: int, gestures: int) -> tuple[Fold, ..
     return folds
 
 
-def _scores(classes: Sequence[str], results: Sequence[FoldResult]) -> dict[str, Any]:
-    scores: dict[str, Any] = {
-        part: evaluation(classes, pool([result.scored[part] for result in results]))
-        for part in PARTS
-        if part == "test" or len(results) == 1  # a clip may be in the validation part of several folds
-    }
-    if len(results) > 1:
-        each = {result.fold.name: evaluation(classes, result.scored["test"]) for result in results}
-        scores["folds"] = {name: {key: found[key] for key in _SHORT} for name, found in each.items()}
-    return scores
+def _folds(data: Data, split: str, seed: int) -> tuple[Fold, ...]:
+    """Return the folds; where too little is annotated for three parts, one that learns from everything."""
+    everything = np.flatnonzero(data.labels.known)
+    if split == "blocked":
+        nothing = np.empty(0, np.intp)
+        seconds = float(np.diff(data.timeline.times[everything], axis=1).sum())
+        if seconds >= HELD_OUT_FROM:
+            with suppress(TooLittleError):
+                return make_folds(split, data.timeline, seed)
+        return (Fold("everything", Split(everything, nothing, nothing)),)
+    return make_folds(split, data.timeline, seed)
 
 
-def _describe(
-    fitted: Fitted, data: Data, split: str, folds: Sequence[Fold], gained: dict[str, Any] | None
-) -> dict[str, Any]:
-    """Return what a model remembers of its training; after several folds, of that on everything."""
-    nothing = np.empty(0, np.intp)
-    parts = {"training": np.flatnonzero(data.labels.known), "validation": nothing, "test": nothing}
-    if len(folds) == 1:
-        parts = asdict(folds[0].split)
-    described: dict[str, Any] = {
-        "split": split,
-        "frequency": data.labels.positive[parts["training"]].mean(axis=0).tolist(),
-        "recordings": describe_use(data, parts),
-    }
-    if fitted.trained is not None:
-        described["best_epoch"] = fitted.trained.best
-        described["history"] = [asdict(epoch) for epoch in fitted.trained.history]
-    if gained is not None:
-        described["postprocessing"] = gained
-    return described
+def states_of(out: Path, trainings: int) -> list[Path]:
+    """Return where the states of the trainings of a model are kept."""
+    return [out.with_name(f".{out.name}.{number}.training") for number in range(trainings)]
+
+
+def forget_states(out: Path) -> None:
+    """Remove the states of all trainings into a model, those too that were given up."""
+    for state in out.parent.glob(f".{glob.escape(out.name)}.*.training"):
+        state.unlink(missing_ok=True)
+
+
+def notes_on(model: GestureModel) -> list[str]:
+    """Return in words what a user should know of how a model was made."""
+    tuned = model.training.get("cross_validation")
+    notes = []
+    if "test" not in model.scores:
+        notes.append(
+            "too little is annotated to hold anything out: the model learned from everything, and nothing is left to "
+            "score it on; annotate more and train or update it to have scores"
+        )
+    if tuned is not None and not tuned["stretches"]:
+        notes.append("too little is annotated even to tune thresholds: they stay at 0.5; correct what it labels")
+    return notes
 
 
 def predicted(model: GestureModel, data: Data, index: NDArray[np.intp]) -> Scored:

@@ -9,6 +9,7 @@ shares a moment with a clip of another.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +32,7 @@ class Split:
     Parameters
     ----------
     training, validation, test : ndarray of int
-        Three exclusive sets.
+        Three exclusive sets; `make_folds` leaves none of them empty.
     """
 
     training: NDArray[np.intp]
@@ -39,11 +40,12 @@ class Split:
     test: NDArray[np.intp]
 
     def __post_init__(self) -> None:
-        if not (len(self.training) and len(self.validation) and len(self.test)):
-            raise InputError(
-                "too little is annotated to learn, tune and test on: annotate at least "
-                f"{3 * SHORTEST_BLOCK:.0f} s, better two minutes"
-            )
+        if not len(self.training):
+            raise TooLittleError("too little is annotated to learn from: annotate a minute, better two")
+
+
+class TooLittleError(InputError):
+    """Less is annotated than a split needs."""
 
 
 @dataclass(frozen=True)
@@ -218,8 +220,78 @@ def _cross_validation(timeline: Timeline, number: str, seed: int) -> Iterator[Fo
         yield Fold(f"cv:{folds}/{fold + 1}", split)
 
 
-def _purged(part: NDArray[np.intp], timeline: Timeline, gap: float) -> Split:
+def left_out_in_turn(timeline: Timeline, groups: int) -> Iterator[Split]:
+    """Yield for each of some groups of neighbouring blocks the split that tests on it and learns from the others.
+
+    Nothing is for validation: this is for so little that every clip counts. A group without which too little is
+    left to learn from is passed over.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        The clips.
+    groups : int
+        At most; there are no more than blocks.
+    """
+    block = block_numbers(timeline)
+    blocks = int(block.max(initial=_NONE)) + 1
+    groups = min(groups, blocks)
+    for number in range(groups if groups > 1 else 0):
+        part = np.where(block * groups // blocks == number, _TEST, _TRAINING)
+        part[~timeline.known] = _NONE
+        with suppress(TooLittleError):
+            yield _apart(part, timeline, GAP)
+
+
+def extended(timeline: Timeline, earlier: NDArray[np.str_], seed: int) -> Split:
+    """Return a split of clips some of which have been in a part before.
+
+    These stay in it. The others are dealt by blocks to training and validation, and to test where there is none yet:
+    then to no clip nearer than the gap to one that has been learned from.
+
+    Parameters
+    ----------
+    timeline : Timeline
+        The clips.
+    earlier : ndarray of str, shape (clips,)
+        Part of each clip: training, validation, test; anything else for none.
+    seed : int
+        Of the draw.
+
+    Raises
+    ------
+    TooLittleError
+        If there is nothing to learn from.
+    """
+    part = np.full(len(earlier), _NONE)
+    for number, name in enumerate(("training", "validation", "test")):
+        part[earlier == name] = number
+    before = part != _NONE
+    part[~timeline.known] = _NONE
+    fresh = timeline.known & ~before
+    tested = bool((part == _TEST).any())
+    free = fresh & ~near(timeline, before, GAP)
+    part[fresh] = _TRAINING
+    if free.any():
+        shares = (1 - SHARES[_VALIDATION], SHARES[_VALIDATION]) if tested else SHARES
+        part[free] = _blocked(replace(timeline, known=free), shares, seed)[free]
+    return _apart(part, timeline, GAP)
+
+
+def _apart(part: NDArray[np.intp], timeline: Timeline, gap: float) -> Split:
     """Drop the clips nearer than the gap to a clip of another part, training before validation before test."""
     for keep, drop in ((_TEST, _VALIDATION), (_TEST, _TRAINING), (_VALIDATION, _TRAINING)):
         part[near(timeline, part == keep, gap) & (part == drop)] = _NONE
     return Split(*(np.flatnonzero(part == number) for number in range(3)))
+
+
+def _purged(part: NDArray[np.intp], timeline: Timeline, gap: float) -> Split:
+    """Return the three parts, the gap between them, none of them empty."""
+    if all((part == number).any() for number in range(3)):
+        split = _apart(part, timeline, gap)
+        if len(split.validation) and len(split.test):
+            return split
+    raise TooLittleError(
+        "too little is annotated to learn, tune and test on: annotate at least "
+        f"{3 * SHORTEST_BLOCK:.0f} s, better two minutes"
+    )

@@ -29,16 +29,44 @@ def show_training(result: dict[str, Any]) -> None:
     trained, scores = result["training"], result["scores"]
     epochs = f", best of {len(trained['history']) - 1} epochs: {trained['best_epoch']}" if "history" in trained else ""
     title = f"{result['system']} on {result['vocabulary']['name']}, {trained['split']} split{epochs}"
-    _print(_scores_table(title, {part: scores[part] for part in ("validation", "test") if part in scores}))
-    _show_blocks(scores["test"])
-    if "folds" in scores:
-        _print(_folds_table(scores["folds"]))
-    _print(_levels_table("Test part, level by level", scores["test"]))
-    _print(_classes_table("Test part, class by class", scores["test"], result["thresholds"]))
+    parts = {part: scores[part] for part in ("validation", "test") if part in scores}
+    if parts:
+        _print(_scores_table(title, parts))
+    if "test" in parts:
+        _show_blocks(scores["test"])
+        if "folds" in scores:
+            _print(_folds_table(scores["folds"]))
+        _print(_levels_table("Test part, level by level", scores["test"]))
+        _print(_classes_table("Test part, class by class", scores["test"], result["thresholds"]))
+    _show_left_out(trained.get("cross_validation"))
     _show_gain(trained.get("postprocessing"))
     _show_untrained(result)
     print(f"model: {result['model']}")
     _show_run(result)
+
+
+def show_update(result: dict[str, Any]) -> None:
+    """Print what `search.updating.update` returned."""
+    show_training(result)
+    changes = result["changes"]
+    clips = changes["clips"]
+    print(f"since {changes['from']}: {clips['known']} clips newly annotated, {clips['dropped']} no longer")
+    if changes["annotations"] is None:
+        print("The earlier model does not remember its annotations: which of them changed is not known.")
+    else:
+        table = Table(title="Annotations since then", title_justify="left")
+        for column in ("gesture", "before", "now", "added", "removed", "moved"):
+            table.add_column(column, justify="left" if column == "gesture" else "right")
+        for name, counts in changes["annotations"].items():
+            table.add_row(name, *map(str, counts.values()))
+        _print(table)
+    scores = changes["scores"]
+    if scores is not None:
+        before, after = scores["before"]["macro_f1"], scores["after"]["macro_f1"]
+        print(
+            f"On the same {scores['clips']} held-out clips: macro-F1 {before:.2f} before, {after:.2f} now, "
+            f"{scores['difference']:+.3f}{_interval(scores['interval'], '+', 3)}"
+        )
 
 
 def show_search(result: dict[str, Any]) -> None:
@@ -238,6 +266,14 @@ def _folds_table(folds: dict[str, dict[str, Any]]) -> Table:
 def _show_blocks(scores: dict[str, Any]) -> None:
     if scores["blocks"] < 2:
         print("These clips are of one block of time: no intervals. With --split cv:5 all that is annotated is tested.")
+
+
+def _show_left_out(found: dict[str, Any] | None) -> None:
+    if found is not None and found["mean_average_precision"] is not None:
+        print(
+            f"Thresholds were tuned on {found['stretches']} stretches, each left out in turn: mean average precision "
+            f"there {found['mean_average_precision']:.2f}, by chance {found['prevalence']:.2f}"
+        )
 
 
 def _show_gain(gain: dict[str, Any] | None) -> None:

@@ -101,13 +101,15 @@ def gain(scored: Scored, aim: Aim) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-ready: ``level``, macro-F1 with plain thresholds (``plain``), with post-processing (``tuned``), the
+        JSON-ready: of the aim ``level`` and ``per_class``;
+        macro-F1 with plain thresholds (``plain``), with post-processing (``tuned``), the
         ``difference`` and its 95 % ``interval`` by drawing blocks again (None where there are too few).
     """
     block = np.unique(scored.block, return_inverse=True)[1].ravel()
     groups = min(_GROUPS, int(block.max()) + 1)
     if groups < 2:
-        return {"level": aim.level, "plain": None, "tuned": None, "difference": None, "interval": None}
+        nothing = dict.fromkeys(("plain", "tuned", "difference", "interval"))
+        return {"level": aim.level, "per_class": aim.per_class, **nothing}
     whole = np.zeros((int(block.max()) + 1, 1 + scored.true.shape[1]), np.intp)
     np.add.at(whole, block, np.column_stack([np.ones(len(block), np.intp), scored.true]))
     group = deal(whole, groups, aim.seed)[block]
@@ -123,6 +125,7 @@ def gain(scored: Scored, aim: Aim) -> dict[str, Any]:
     tuned_f1, plain_f1 = (float(each.scores()[2].mean()) for each in counts)
     return {
         "level": aim.level,
+        "per_class": aim.per_class,
         "plain": plain_f1,
         "tuned": tuned_f1,
         "difference": difference.mean,

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data import Data
+from store.matching import Matched
 from store.recording import Recording
 
 
 def describe_use(data: Data, parts: Mapping[str, NDArray[np.intp]]) -> dict[str, Any]:
-    """Return for each recording its content, and which of its clips are in which part.
+    """Return for each recording its content, what was annotated, and which of its clips are in which part.
 
     Parameters
     ----------
@@ -23,16 +24,21 @@ def describe_use(data: Data, parts: Mapping[str, NDArray[np.intp]]) -> dict[str,
     Returns
     -------
     dict
-        JSON-ready, by recording; clips as [first, stop) pairs, counted in the recording.
+        JSON-ready, by recording; clips as [first, stop) pairs, counted in the recording, those annotated as ``known``;
+        annotations by gesture, as ``truth``.
     """
     described = {}
-    for number, (recording, source) in enumerate(zip(data.recordings, data.sources, strict=True)):
+    parts = {**parts, "known": np.flatnonzero(data.labels.known)}
+    for number, (recording, source, matched) in enumerate(
+        zip(data.recordings, data.sources, data.matched, strict=True)
+    ):
         mine = data.timeline.recording == number
         first = int(np.argmax(mine))
         described[recording.id] = {
             "source_sha256": recording.attributes["source_sha256"],
             "roi": recording.attributes.get("roi"),
             "annotations": source.name,
+            "truth": truth_of(matched),
             **{name: _to_ranges(index[mine[index]] - first) for name, index in parts.items()},
         }
     return described
@@ -64,6 +70,59 @@ def unseen(used: Mapping[str, Any], data: Data) -> NDArray[np.intp]:
             mine = np.intersect1d(mine, first + _from_ranges(entry["test"]))
         chosen.append(mine)
     return np.concatenate(chosen)
+
+
+def truth_of(matched: Matched) -> dict[str, list[list[float]]]:
+    """Return the annotations that count, by gesture, in seconds to the millisecond; JSON-ready.
+
+    Those are the ones inside annotated stretches, where these are marked.
+    """
+    stretches = [(0.0, float("inf"))] if matched.annotated is None else matched.annotated
+    return {
+        name: [
+            [round(max(begin, first), 3), round(min(end, last), 3)]
+            for begin, end in events
+            for first, last in stretches
+            if begin < last and end > first
+        ]
+        for name, events in {**matched.gestures, **matched.superclasses}.items()
+        if events
+    }
+
+
+def earlier_parts(used: Mapping[str, Any], data: Data) -> NDArray[np.str_]:
+    """Return for each clip the part that it was in, "known" if it was annotated and in none, "" if it was not.
+
+    What any model before has learned from is "training".
+    """
+    found = np.full(len(data.labels.known), "", dtype="<U10")
+    for number, recording in enumerate(data.recordings):
+        first = int(np.argmax(data.timeline.recording == number))
+        for entry in trained_on(used, recording):
+            for key in ("known", "learned", "training", "validation", "test"):  # the last one holds
+                mine = _from_ranges(entry.get(key, []))
+                found[first + mine[mine < recording.clips]] = "training" if key == "learned" else key
+    return found
+
+
+def inherit(used: dict[str, Any], earlier: Mapping[str, Any]) -> None:
+    """Let a model that began with an earlier one remember what that had learned from, as ``learned``.
+
+    Parameters
+    ----------
+    used : dict
+        As `describe_use` gives it; it is changed.
+    earlier : mapping
+        The same of the earlier model. Recordings that are not in `used` are taken over.
+    """
+    for name, entry in earlier.items():
+        content = entry["source_sha256"], entry.get("roi")
+        again = [each for each in used.values() if (each["source_sha256"], each.get("roi")) == content]
+        if not again:
+            used[name if name not in used else f"{name} ({entry['source_sha256'][:8]})"] = entry
+        learned = [_from_ranges(entry.get(key, [])) for key in ("learned", "training", "validation")]
+        for each in again:
+            each["learned"] = _to_ranges(np.unique(np.concatenate([_from_ranges(each.get("learned", [])), *learned])))
 
 
 def _to_ranges(index: NDArray[np.intp]) -> list[list[int]]:

@@ -92,6 +92,8 @@ class _Opened:
         gestures = len(class_members(self.vocabulary))
         self.fold: Fold
         self.fold, *others = folds_of(self.data, plan.split, plan.settings.seed, gestures)
+        if not len(self.fold.split.test):
+            raise InputError(f"{plan.store}: too little is annotated to search on: annotate two minutes at least")
         if others:
             raise InputError(
                 f"--split {plan.split}: a search holds out one test part; take blocked or leave-out:RECORDING"
