@@ -182,6 +182,13 @@ def add_label(commands: Any) -> None:
         metavar="FILE",
         help=".eaf, .csv, .TextGrid ... (as convert); added to if there",
     )
+    parser.add_argument(
+        "--suggest",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="point out N stretches most worth looking at next, on a tier of their own, 'worth a look [chironomy]'",
+    )
     add_thresholds(parser)
     add_weights(parser, None)
     add_device(parser)
@@ -205,5 +212,6 @@ def _run_label(arguments: Arguments) -> None:
         device=arguments.device,
         thresholds=dict(arguments.threshold),
         offset=arguments.offset,
+        suggestions=arguments.suggest,
     )
     show(arguments, result, show_labelling)

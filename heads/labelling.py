@@ -18,10 +18,13 @@ from extract.weights import find_backbone
 from heads.intervals import clips_to_intervals
 from heads.model import GestureModel, load_model
 from heads.postprocessing import PostProcessing
+from heads.scale import GRID
+from heads.suggesting import Outlook, suggest
 from store.annotations import Interval, check_ending, predicted_tier
 from store.errors import InputError
 from store.features import FeatureStore, Recording, occupied
 from store.files import require_file
+from store.matching import Matched, Stretch
 from store.mismatch import Clock, clock_of, match_video
 from store.places import Place
 from store.predicted import base_for, write_predicted
@@ -74,6 +77,7 @@ def label(
     device: str = "auto",
     thresholds: Mapping[str, float] | None = None,
     offset: float | None = None,
+    suggestions: int = 0,
 ) -> dict[str, Any]:
     """Label a video and write the gestures found, beside what people have annotated.
 
@@ -101,12 +105,14 @@ def label(
         By class, in place of the model's own.
     offset : float, optional
         Seconds to be added to the times of `annotations` to have the video's (see `store.mismatch`).
+    suggestions : int
+        How many stretches to point out that are most worth looking at next, on the tier ``worth a look [chironomy]``.
 
     Returns
     -------
     dict
         JSON-ready: the file, the number of clips, and per gesture the intervals and seconds that its tier
-        ``GESTURE [chironomy]`` now holds.
+        ``GESTURE [chironomy]`` now holds; ``suggestions``, each with ``begin``, ``end`` and ``why``, the best first.
 
     Raises
     ------
@@ -121,11 +127,14 @@ def label(
         _check_before(base, loaded, video, offset)
     with _kept_or_not(store) as features:
         recording = _features(Job(video, name, roi=roi), loaded, model, features, weights, device)
+        matched = None
         if base is not None:
             clock = replace(clock_of(recording), recording=video.stem)
-            match_video(base, loaded.vocabulary, clock, offset, required=False)
-        found = predict_intervals(loaded, recording)
-        gestures = list(class_members(loaded.vocabulary))
+            matched = match_video(base, loaded.vocabulary, clock, offset, required=False)
+        said = predict(loaded, recording)
+        found, gestures = said.intervals(), list(said.classes)
+        pointed_out = suggest(_outlook(loaded, said, recording, matched), suggestions) if suggestions else []
+        found += pointed_out
         written = write_predicted(base, out, video, found, gestures, f"chironomy, model {model.name}", offset)
         return {
             "out": str(out),
@@ -133,6 +142,7 @@ def label(
             "clips": recording.clips,
             "untrained_backbone": loaded.spec.untrained,
             "gestures": {gesture: _summarise(gesture, written) for gesture in gestures},
+            "suggestions": [{"begin": each.begin, "end": each.end, "why": each.value} for each in pointed_out],
         }
 
 
@@ -184,6 +194,23 @@ def predict(model: GestureModel, recording: Recording) -> Prediction:
 def predict_intervals(model: GestureModel, recording: Recording) -> list[Interval]:
     """Return the gestures that a model finds in a recording, in seconds of the video."""
     return predict(model, recording).intervals()
+
+
+def _outlook(model: GestureModel, said: Prediction, recording: Recording, matched: Matched | None) -> Outlook:
+    """Return what is known of a recording's clips: what was said of them, how they look, which are annotated."""
+    known: list[Stretch] = []
+    if matched is not None:
+        spoken = any((*matched.gestures.values(), *matched.superclasses.values()))
+        whole = [(float(said.times[0, 0]), float(said.times[-1, 1]))] if spoken and len(said.times) else []
+        known = whole if matched.annotated is None else matched.annotated
+    begin, end = said.times.T
+    annotated = np.zeros(recording.clips, bool)
+    for first, last in known:
+        annotated |= (begin < last) & (end > first)
+    frequency = np.array(model.training["frequency"])[: len(said.classes)]
+    grid = model.clips([recording], probe=True).take(GRID, np.arange(recording.clips))
+    thresholds = said.postprocessing.thresholds
+    return Outlook(said.classes, said.probability, thresholds, frequency, said.times, grid, annotated)
 
 
 @contextmanager

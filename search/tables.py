@@ -123,6 +123,8 @@ def show_labelling(result: dict[str, Any]) -> None:
     for gesture, found in result["gestures"].items():
         table.add_row(gesture, str(found["intervals"]), f"{found['seconds']:.1f}")
     _print(table)
+    for each in result["suggestions"]:
+        print(f"worth a look: {each['begin']:7.1f} to {each['end']:.1f} s  {each['why']}")
     _show_untrained(result)
     print(f"written: {result['out']}")
 

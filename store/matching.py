@@ -21,6 +21,7 @@ from store.annotations import (
     gesture_of,
     is_confidence,
     is_predicted,
+    is_suggested,
     read,
     recording_of,
     time_origin,
@@ -225,6 +226,8 @@ def annotated_stretches(file: AnnotationFile) -> list[Stretch] | None:
 def _truth(file: AnnotationFile, annotated: list[Stretch]) -> Iterable[Interval]:
     """Yield what may count: people's annotations, and predictions clipped to the annotated stretches."""
     for interval in file.intervals:
+        if is_suggested(interval.tier):
+            continue
         if is_predicted(interval.tier):
             for begin, end in annotated:
                 clipped = replace(interval, begin=max(begin, interval.begin), end=min(end, interval.end))

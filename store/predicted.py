@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from store.annotations import (
+    SUGGESTED_TIER,
     AnnotationFile,
     EafDocument,
     Interval,
     check_ending,
     gesture_of,
     is_predicted,
+    is_suggested,
     media_for,
     predicted_tier,
     read,
@@ -74,7 +76,7 @@ def write_predicted(
     video : Path
         The recording, which an ELAN file is linked to.
     intervals : sequence of Interval
-        Predictions on tiers ``GESTURE [chironomy]``, in seconds of the video.
+        Predictions on tiers ``GESTURE [chironomy]``, in seconds of the video; what is worth looking at next on its own.
     gestures : sequence of str
         All gestures looked for: ELAN gets a tier for each, so that one that was not found shows as such.
     annotator : str
@@ -94,9 +96,12 @@ def write_predicted(
         origin = 0.0
     moved = _shifted(intervals, -origin)
     reviewed = annotated_stretches(kept) or []
-    earlier = _one_after_the_other([_named(each) for each in kept.intervals if is_predicted(each.tier)])
+    ours = [each for each in kept.intervals if is_predicted(each.tier) and not is_suggested(each.tier)]
+    earlier = _one_after_the_other([_named(each) for each in ours])
     predicted = beside_reviewed(earlier, moved, reviewed)
-    tiers = [predicted_tier(gesture) for gesture in gestures]
+    tiers = [predicted_tier(gesture) for gesture in gestures] + [SUGGESTED_TIER] * any(
+        is_suggested(each.tier) for each in moved
+    )
     if _is_elan(out):
         document = _document(base, kept, out)
         document.move_to(out.parent)

@@ -589,7 +589,7 @@ def test_notes(made, train, tmp_path) -> None:
     [
         ("a", [Interval(1, 2, "WAVE")], "nothing in it matches"),
         ("a", [Interval(1, 2, "nod"), Interval(900, 901, "lift")], "1 of 2 annotations lie beyond its end"),
-        ("a", [Interval(1, 2, "nod"), Interval(0, 4, "annotated")], "too little is annotated"),
+        ("a", [Interval(1, 1.1, "nod"), Interval(1, 1.2, "annotated")], "too little is annotated"),
         ("a", [Interval(0, 38, "annotated")], "no gesture in the training part"),  # the background is none
         ("a", [Interval(1, 2, "nod"), Interval(0, 600, "annotated")], "beyond its end, annotated up to 600.000 s"),
         ("nobody", [Interval(1, 2, "nod")], "none of its recordings"),

@@ -14,9 +14,11 @@ from store.annotations.textgrid import read_textgrid, textgrid
 from store.annotations.tiers import (
     ANNOTATED_TIER,
     PREDICTED_SUFFIX,
+    SUGGESTED_TIER,
     gesture_of,
     is_confidence,
     is_predicted,
+    is_suggested,
     predicted_tier,
     take_confidence,
 )
@@ -28,6 +30,7 @@ __all__ = [
     "ANNOTATED_TIER",
     "ENDINGS",
     "PREDICTED_SUFFIX",
+    "SUGGESTED_TIER",
     "AnnotationFile",
     "EafDocument",
     "Interval",
@@ -38,6 +41,7 @@ __all__ = [
     "gesture_of",
     "is_confidence",
     "is_predicted",
+    "is_suggested",
     "media_for",
     "media_names",
     "predicted_tier",

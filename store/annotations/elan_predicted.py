@@ -10,9 +10,10 @@ from store.annotations.elan_edit import ANNOTATION_REFS, Editor, set_value
 from store.annotations.elan_intervals import add_tiers, refuse_taken, set_intervals
 from store.annotations.elan_times import annotation_spans
 from store.annotations.model import Interval
-from store.annotations.tiers import PREDICTED_SUFFIX, confidence_tier, gesture_of, is_predicted
+from store.annotations.tiers import PREDICTED_SUFFIX, confidence_tier, gesture_of, is_predicted, is_suggested
 from store.errors import InputError
 
+_SUGGESTED_TYPE = "chironomy suggestion"
 _TYPE_NAME = "chironomy"  # what the names of linguistic types and vocabularies of ours begin with
 
 
@@ -29,6 +30,8 @@ def replace_predicted(root: Any, path: Path, by_tier: Mapping[str, Sequence[Inte
         Who made them.
     """
     ours = [tier for tier in root.iterfind("TIER") if is_predicted(tier.get("TIER_ID", ""))]
+    suggested = {name: members for name, members in by_tier.items() if is_suggested(name)}
+    by_tier = {name: members for name, members in by_tier.items() if name not in suggested}
     there = {tier.get("TIER_ID"): tier for tier in ours if tier.get("TIER_ID") in by_tier and _stands_alone(tier)}
     gone = _with_confidences(root, [tier for tier in ours if tier not in there.values()])
     beside = {confidence_tier(tier.get("TIER_ID")) for tier in ours}  # some that do not depend on theirs any more
@@ -55,6 +58,9 @@ def replace_predicted(root: Any, path: Path, by_tier: Mapping[str, Sequence[Inte
         new = {name: members for name, members in by_tier.items() if name not in there}
         refuse_taken(root, path, new)
         add_tiers(root, new, type_name, {"ANNOTATOR": annotator})
+    if suggested:  # says why in words, so its values are those of no vocabulary
+        refuse_taken(root, path, suggested)
+        add_tiers(root, suggested, elan_types.time_type(root, _SUGGESTED_TYPE), {"ANNOTATOR": annotator})
     kept = _with_confidences(root, there.values())
     for tier in kept:
         tier.set("ANNOTATOR", annotator)

@@ -11,6 +11,9 @@ ANNOTATED_TIER = "annotated"
 # Ends the name of every tier that chironomy wrote.
 PREDICTED_SUFFIX = " [chironomy]"
 
+# Holds what is worth looking at next; its name must be no gesture's, so it is a phrase.
+SUGGESTED_TIER = "worth a look" + PREDICTED_SUFFIX
+
 # Ends the name of the tier, dependent on a predicted one, that holds how sure chironomy was.
 CONFIDENCE_SUFFIX = " confidence"
 
@@ -27,6 +30,11 @@ def predicted_tier(gesture: str) -> str:
 def is_predicted(tier: str) -> bool:
     """Return whether a tier is one that chironomy wrote."""
     return tier.replace(_NO_BREAK, " ").endswith(PREDICTED_SUFFIX)
+
+
+def is_suggested(tier: str) -> bool:
+    """Return whether a tier is the one of what is worth looking at; `is_predicted` holds for it too."""
+    return tier.replace(_NO_BREAK, " ") == SUGGESTED_TIER
 
 
 def gesture_of(tier: str) -> str:

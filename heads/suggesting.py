@@ -1,0 +1,139 @@
+"""Which stretches of a recording are most worth looking at next: where a person teaches a model most.
+
+Three things make a stretch worth it, and each counts from 0 to 1 for a clip: a gesture's probability is near its
+threshold (*unsure*); a gesture of which little has been annotated may be there (*rare*); it looks like nothing that
+has been annotated (*novel*). What has been chosen counts as annotated for the next choice, so that the stretches are
+unlike each other too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from heads.neighbours import Neighbours, in_order
+from store.annotations import SUGGESTED_TIER, Interval
+
+LASTING = 3.0  # seconds of a stretch, about
+_UNSURE_WITHIN = 2.0  # log-odds from the threshold
+_RARE = 0.03  # share of the clips learned from, at which rarity counts half
+_FAR = 0.9  # quantile of the distances from which on a clip is as novel as can be
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is known of a recording's clips.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        The gestures.
+    probability : ndarray of float, shape (clips, classes)
+        As predicted.
+    thresholds : ndarray of float, shape (classes,)
+        From which each is found.
+    frequency : ndarray of float, shape (classes,)
+        Share of the clips learned from in which each is.
+    times : ndarray of float64, shape (clips, 2)
+        Start and end in seconds.
+    features : ndarray of float32, shape (clips, features)
+        How they look.
+    known : ndarray of bool, shape (clips,)
+        Which of them lie, in part at least, in annotated stretches.
+    """
+
+    classes: Sequence[str]
+    probability: NDArray[np.floating]
+    thresholds: NDArray[np.float64]
+    frequency: NDArray[np.float64]
+    times: NDArray[np.float64]
+    features: NDArray[np.float32]
+    known: NDArray[np.bool_]
+
+
+def suggest(outlook: Outlook, count: int) -> list[Interval]:
+    """Return stretches of a few seconds worth looking at, the best first, none of them annotated.
+
+    Parameters
+    ----------
+    outlook : Outlook
+        Of the recording.
+    count : int
+        How many; fewer where there are not so many apart from each other.
+
+    Returns
+    -------
+    list of Interval
+        On the tier `store.annotations.SUGGESTED_TIER`; the value says why in plain words.
+    """
+    clips = in_order(outlook.times)
+    window = min(max(1, round(LASTING / clips.spacing)), max(len(clips.order), 1))
+    unsure, rare = (each[clips.order] for each in (_unsure(outlook), _rare(outlook)))
+    features, known = outlook.features[clips.order], outlook.known[clips.order]
+    distance = _nearest(features, features[known])
+    first = _windows(clips, window)
+    free = ~np.array([known[at : at + window].any() for at in first], bool)
+    chosen: list[Interval] = []
+    while len(chosen) < count and free.any():
+        novel = _share(distance)
+        worth = np.stack([unsure.max(axis=1), rare.max(axis=1), novel])
+        of_windows = np.array([worth[:, at : at + window].mean(axis=1) for at in first])
+        best = int(np.argmax(np.where(free, of_windows.sum(axis=1), -1.0)))
+        at = int(first[best])
+        inside = slice(at, at + window)
+        why = _why(outlook, clips.order[inside], of_windows[best], unsure[inside], rare[inside])
+        chosen.append(Interval(float(clips.begin[at]), float(clips.end[at + window - 1]), SUGGESTED_TIER, why))
+        free &= np.abs(first - at) > 2 * window
+        distance = np.minimum(distance, _nearest(features, features[inside]))
+    return chosen
+
+
+def _unsure(outlook: Outlook) -> NDArray[np.float64]:
+    """Return how near each probability is to its threshold, 0 to 1, (clips, classes)."""
+    said, found_from = (np.clip(values, 1e-6, 1 - 1e-6) for values in (outlook.probability, outlook.thresholds))
+    return np.clip(1 - np.abs(logit(said) - logit(found_from)) / _UNSURE_WITHIN, 0, 1)
+
+
+def _rare(outlook: Outlook) -> NDArray[np.float64]:
+    """Return how far a gesture that is seldom annotated may be there, 0 to 1, (clips, classes)."""
+    rarity = 1 / (1 + outlook.frequency / _RARE)
+    return np.clip(outlook.probability / np.maximum(outlook.thresholds, 1e-6), 0, 1) * rarity
+
+
+def _nearest(features: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the distance of each clip from the nearest that is known, (clips,); infinite where there is none."""
+    if not len(known):
+        return np.full(len(features), np.inf)
+    products = features @ known.T
+    squares = (features**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * products
+    return np.sqrt(np.maximum(squares.min(axis=1), 0.0)).astype(np.float64)
+
+
+def _share(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return distances as shares of a far one, at most 1."""
+    if not np.isfinite(distance).all():
+        return np.ones(len(distance))
+    far = float(np.quantile(distance, _FAR))
+    return np.minimum(distance / far, 1.0) if far else np.zeros(len(distance))
+
+
+def _windows(clips: Neighbours, window: int) -> NDArray[np.intp]:
+    """Return the first places of all windows that lie within one stretch."""
+    first = np.arange(max(len(clips.order) - window + 1, 0))
+    return first[clips.stretch[first] == clips.stretch[first + window - 1]] if len(first) else first
+
+
+def _why(
+    outlook: Outlook, index: NDArray[np.intp], worth: NDArray, unsure: NDArray[np.float64], rare: NDArray[np.float64]
+) -> str:
+    """Return in plain words what most makes a stretch worth looking at."""
+    reason = int(np.argmax(worth))
+    if reason == 2 or not len(outlook.classes):
+        return "unlike anything annotated so far"
+    column = int(np.argmax((unsure, rare)[reason].mean(axis=0)))
+    name = outlook.classes[column]
+    if reason == 1:
+        return f"perhaps {name}, of which little is annotated"
+    return f"unsure: {name} {outlook.probability[index, column].max():.2f}, found from {outlook.thresholds[column]:.2f}"
