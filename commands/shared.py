@@ -76,8 +76,9 @@ def add_postprocess(parser: Any) -> None:
     group = parser.add_argument_group("how gestures are told from probabilities")
     group.add_argument(
         "--postprocess",
-        choices=("clip", "frame", "event"),
-        help="tune smoothing, gaps and shortest gestures for this F1 too, on more trainings that leave clips out",
+        choices=("clip", "frame", "event", "effort"),
+        help="tune smoothing, gaps and shortest gestures too: for this F1, or for the effort of correcting what is "
+        "labelled; on more trainings that leave clips out",
     )
     group.add_argument("--per-class", action="store_true", help="with --postprocess: for each class by itself")
 

@@ -243,12 +243,12 @@ def event_hits(
     """
     if not all(0 < overlap <= 1 for overlap in overlaps):
         raise ValueError(f"overlaps above 0 and at most 1 expected, got {', '.join(map(str, overlaps))}")
-    taken, overlap = _best_matches(true, predicted)
+    _, taken, overlap = best_matches(true, predicted)
     return np.array([len(np.unique(taken[overlap >= round(reach, _DECIMALS)])) for reach in overlaps])
 
 
-def _best_matches(true: NDArray, predicted: NDArray) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the true event that each predicted one overlaps most, and how much; only those that overlap one.
+def best_matches(true: NDArray, predicted: NDArray) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Return the predicted events that overlap a true one, that which each overlaps most, and how much.
 
     Only true events that can meet a predicted one are compared with it: few, where the events of each side
     are disjoint.
@@ -262,7 +262,7 @@ def _best_matches(true: NDArray, predicted: NDArray) -> tuple[NDArray[np.intp], 
     overlap = np.round(shared / ((end - begin) + (true_end - true_begin) - shared), _DECIMALS)
     order = np.lexsort((candidate, -overlap, row))  # of equal ones the first in time
     best = order[np.unique(row[order], return_index=True)[1]]
-    return candidate[best], overlap[best]
+    return row[best], candidate[best], overlap[best]
 
 
 def _checked_events(events: ArrayLike) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from search.data import Data
 from search.shelf import Shelf
 from search.thresholds import UNTUNED, steady
 from store.progress import progress
-from store.vocabulary import Vocabulary
+from store.vocabulary import Vocabulary, class_members
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class Workbench:
         self._shelf, self._data = shelf, shelf.data
         self.settings = settings
         self._system, self._device = system, choose_device(device)
+        self.gestures = len(class_members(vocabulary))  # the classes that come before the background
         self._mirrored = np.array(vocabulary.mirrored, np.intp)
         inputs = {GRID}
         views: tuple[str, ...] = (PLAIN,)

@@ -12,6 +12,7 @@ from heads.metrics import average_precision
 from heads.model import GestureModel
 from heads.network import Network
 from heads.postprocessing import PostProcessing
+from search.borders import full_evaluation
 from search.data import Data
 from search.evaluation import evaluation, pool
 from search.fitting import Fitted, Workbench
@@ -80,13 +81,13 @@ def fit(
         unlearned = pool([result.scored["test"] for result in results])
         head, probe = _thresholds(results)
         if aim is not None:
-            head = tune(unlearned, aim)
+            head = tune(unlearned, aim, bench.gestures)
         final = replace(
             final,
             head=replace(final.head, postprocessing=head),
             probe=replace(final.probe, postprocessing=probe),
         )
-        return Made(final, results, {} if aim is None else {"postprocessing": gain(unlearned, aim)})
+        return Made(final, results, {} if aim is None else {"postprocessing": gain(unlearned, aim, bench.gestures)})
     return _fit_one(bench, data, folds[0], states[0], aim, start)
 
 
@@ -103,8 +104,8 @@ def _fit_one(bench: Workbench, data: Data, fold: Fold, state: Path, aim: Aim | N
     elif aim is not None:
         unlearned = out_of_fold(bench, data, learned, aim.seed)
     if aim is not None and unlearned is not None:
-        head = tune(unlearned, aim)
-        described["postprocessing"] = gain(unlearned, aim)
+        head = tune(unlearned, aim, bench.gestures)
+        described["postprocessing"] = gain(unlearned, aim, bench.gestures)
     final, result = fit_fold(bench, data, fold, state, head, start=start, probe_postprocessing=probe)
     return Made(final, [result], described)
 
@@ -170,7 +171,7 @@ def _describe_left_out(tested: Sequence[FoldResult]) -> dict[str, Any]:
 
 def _scores(classes: Sequence[str], results: Sequence[FoldResult]) -> dict[str, Any]:
     scores: dict[str, Any] = {
-        part: evaluation(classes, pool([result.scored[part] for result in results]))
+        part: full_evaluation(classes, pool([result.scored[part] for result in results]))
         for part in PARTS
         if part in results[0].scored and (part == "test" or len(results) == 1)  # else a clip may be in several folds'
     }

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from heads.model import GestureModel, check_destination, load_model
 from heads.settings import NAMES, PROBE, Settings
 from search.bootstrap import paired_difference
+from search.borders import full_evaluation
 from search.data import Data, load_data
-from search.evaluation import MODEL, Scored, check_csv, evaluation, write_csv
+from search.evaluation import MODEL, Scored, check_csv, write_csv
 from search.fitting import Workbench
 from search.folds import to_score
 from search.making import fit, make_model
@@ -189,7 +190,7 @@ def evaluate(
     with tracked("evaluate", f"{model.name} evaluated", about, beside=model) as record:
         record.data(opened, data, "evaluation")
         scored = predicted(loaded, data, chosen)
-        scores = evaluation(loaded.vocabulary.classes, scored)
+        scores = full_evaluation(loaded.vocabulary.classes, scored)
         if other is not None:
             theirs = predicted(other, data, chosen)
             difference = paired_difference([scored.counts[MODEL]], [theirs.counts[MODEL]])

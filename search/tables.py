@@ -37,6 +37,7 @@ def show_training(result: dict[str, Any]) -> None:
         if "folds" in scores:
             _print(_folds_table(scores["folds"]))
         _print(_levels_table("Test part, level by level", scores["test"]))
+        _show_borders(scores["test"])
         _print(_classes_table("Test part, class by class", scores["test"], result["thresholds"]))
     _show_left_out(trained.get("cross_validation"))
     _show_gain(trained.get("postprocessing"))
@@ -110,6 +111,7 @@ def show_evaluation(result: dict[str, Any]) -> None:
     _print(_scores_table(f"{result['system']} ({result['model']})", {"evaluation": result["scores"]}))
     _show_blocks(result["scores"])
     _print(_levels_table("Level by level", result["scores"]))
+    _show_borders(result["scores"])
     _print(_classes_table("Class by class", result["scores"], None))
     _show_untrained(result)
     _show_run(result)
@@ -281,11 +283,27 @@ def _show_left_out(found: dict[str, Any] | None) -> None:
 def _show_gain(gain: dict[str, Any] | None) -> None:
     if gain is None or gain["difference"] is None:
         return
+    if gain["level"] == "effort":
+        print(
+            f"Post-processing, tuned for the effort of correcting: in blocks that it was not tuned on that saves "
+            f"{gain['tuned']:.0%} of the work of adding everything, with thresholds alone {gain['plain']:.0%}: "
+            f"{gain['difference']:+.3f}{_interval(gain['interval'], '+', 3)}"
+        )
+        return
     print(
         f"Post-processing, tuned for {gain['level']}s: macro-F1 of {gain['level']}s in blocks that it was not tuned on "
         f"{gain['tuned']:.2f}, with thresholds alone {gain['plain']:.2f}: "
         f"{gain['difference']:+.3f}{_interval(gain['interval'], '+', 3)}"
     )
+
+
+def _show_borders(scores: dict[str, Any]) -> None:
+    found = scores["borders"]
+    if found["borders"]:
+        print(
+            f"Borders of the events found: off by {found['median']:.2f} s in the median ({found['borders']}), those of "
+            f"the clips alone by {found['median_of_clips']:.2f} s"
+        )
 
 
 def _classes_table(title: str, scores: dict[str, Any], thresholds: dict[str, float] | None) -> Table:

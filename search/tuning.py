@@ -17,10 +17,10 @@ from scipy.special import expit, logit
 
 from heads.neighbours import Neighbours, in_order
 from heads.postprocessing import PostProcessing, decide, smooth
-from search.bootstrap import paired_difference
+from search.bootstrap import draw_blocks, paired_difference, percentile_interval
 from search.dealing import deal
 from search.evaluation import Scored, select
-from search.judging import Judge
+from search.judging import EFFORT, Judge
 from search.thresholds import best_f1, steady
 
 _WIDTHS = (0.0, 0.4, 0.7, 1.0, 1.5, 2.2, 3.2)  # clips: standard deviations of the smoothing
@@ -39,8 +39,8 @@ class Aim:
 
     Parameters
     ----------
-    level : {"clip", "frame", "event"}
-        Whose F1.
+    level : {"clip", "frame", "event", "effort"}
+        Whose F1, or the effort that correcting takes (`search.judging`).
     per_class : bool
         Settings of its own for each class, drawn towards those of all the fewer events it has; else alike for all.
     trials : int
@@ -55,8 +55,8 @@ class Aim:
     seed: int = 0
 
 
-def tune(scored: Scored, aim: Aim) -> PostProcessing:
-    """Return the post-processing of highest F1 on some clips, drawn towards what classes share.
+def tune(scored: Scored, aim: Aim, gestures: int | None = None) -> PostProcessing:
+    """Return the post-processing of highest F1, or least effort, on some clips, drawn towards what classes share.
 
     Parameters
     ----------
@@ -64,17 +64,20 @@ def tune(scored: Scored, aim: Aim) -> PostProcessing:
         The clips, with probabilities of models that have not learned from them.
     aim : Aim
         For what.
+    gestures : int, optional
+        Number of the first classes, which alone cost effort: the background is not written; all if not given.
     """
     clips = in_order(scored.times, scored.recording)
     judge = Judge(scored, aim.level)
-    there = np.flatnonzero(scored.true.any(axis=0)).tolist()
+    counted = gestures if aim.level == EFFORT else None
+    there = np.flatnonzero(scored.true[:, :counted].any(axis=0)).tolist()
     if not there:
         return PostProcessing.plain(best_f1(scored.probability, scored.true))
     smoothed = {width: _smoothed(scored.probability, clips, width) for width in range(len(_WIDTHS))}
     exact = {width: best_f1(values, scored.true) for width, values in smoothed.items()}
     steadied = {width: steady(values, scored.true) for width, values in smoothed.items()}
 
-    def f1(column: int, given: dict[str, Any]) -> float:
+    def value(column: int, given: dict[str, Any]) -> float:
         width = given["smoothing"]
         threshold = _moved(exact[width][column], given["shift"])
         place = smoothed[width][clips.order, column]
@@ -82,18 +85,18 @@ def tune(scored: Scored, aim: Aim) -> PostProcessing:
         gap, shortest = (_seconds(given[name], clips) for name in ("gap", "shortest"))
         present = np.empty(len(place), bool)
         present[clips.order] = decide(place, clips, (threshold, lower), gap=gap, shortest=shortest)
-        return judge.f1(column, present)
+        return judge.value(column, present)
 
-    shared = _search(lambda given: float(np.mean([f1(column, given) for column in there])), aim, aim.seed)
+    shared = _search(lambda given: float(np.mean([value(column, given) for column in there])), aim, aim.seed)
     chosen = [shared] * scored.true.shape[1]
     if aim.per_class:
         for column in there:
-            own = _search(partial(f1, column), aim, aim.seed + 1 + column, shared)
+            own = _search(partial(value, column), aim, aim.seed + 1 + column, shared)
             chosen[column] = _between(shared, own, _events(scored, clips, column))
     return _settled(chosen, steadied, clips)
 
 
-def gain(scored: Scored, aim: Aim) -> dict[str, Any]:
+def gain(scored: Scored, aim: Aim, gestures: int | None = None) -> dict[str, Any]:
     """Return by how much tuning post-processing improves on plain thresholds where it was not tuned.
 
     Blocks are dealt into groups; each is decided with what was tuned on the others, both ways.
@@ -101,9 +104,9 @@ def gain(scored: Scored, aim: Aim) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-ready: of the aim ``level`` and ``per_class``;
-        macro-F1 with plain thresholds (``plain``), with post-processing (``tuned``), the
-        ``difference`` and its 95 % ``interval`` by drawing blocks again (None where there are too few).
+        JSON-ready: of the aim ``level`` and ``per_class``; macro-F1 with plain thresholds (``plain``), with
+        post-processing (``tuned``), the ``difference`` and its 95 % ``interval`` by drawing blocks again (None where
+        there are too few). Of effort the share saved, instead of macro-F1.
     """
     block = np.unique(scored.block, return_inverse=True)[1].ravel()
     groups = min(_GROUPS, int(block.max()) + 1)
@@ -117,19 +120,35 @@ def gain(scored: Scored, aim: Aim) -> dict[str, Any]:
     for number in range(groups):
         seen, held = select(scored, group != number), select(scored, group == number)
         thresholds = PostProcessing.plain(steady(seen.probability, seen.true))
-        for out, processing in ((plain, thresholds), (tuned, tune(seen, aim))):
+        for out, processing in ((plain, thresholds), (tuned, tune(seen, aim, gestures))):
             out[group == number] = processing.present(held.probability, held.times, held.recording)
     judge = Judge(scored, aim.level)
+    described = {"level": aim.level, "per_class": aim.per_class}
+    if aim.level == EFFORT:
+        return described | _saved(judge, plain[:, :gestures], tuned[:, :gestures])
     counts = [judge.counts(present) for present in (tuned, plain)]
     difference = paired_difference(counts[:1], counts[1:])
     tuned_f1, plain_f1 = (float(each.scores()[2].mean()) for each in counts)
-    return {
-        "level": aim.level,
-        "per_class": aim.per_class,
+    return described | {
         "plain": plain_f1,
         "tuned": tuned_f1,
         "difference": difference.mean,
         "interval": None if difference.interval is None else list(difference.interval),
+    }
+
+
+def _saved(judge: Judge, plain: NDArray[np.bool_], tuned: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the share of the work of adding everything that correcting saves, both ways, and the difference."""
+    (before, true), (after, _) = (judge.efforts(present) for present in (plain, tuned))
+    weights = draw_blocks(len(true))
+    drawn = weights @ (before - after) / np.maximum(weights @ true, 1)
+    every = max(float(true.sum()), 1.0)
+    interval = percentile_interval(drawn, len(true))
+    return {
+        "plain": 1 - float(before.sum()) / every,
+        "tuned": 1 - float(after.sum()) / every,
+        "difference": float((before - after).sum()) / every,
+        "interval": None if interval is None else list(interval),
     }
 
 

@@ -19,10 +19,16 @@ def test_by_hand() -> None:
     present = np.array([[1, 0, 1], [1, 0, 1], [0, 1, 1], [1, 0, 1]], bool)
     probability = np.array([[0.9, 0.1, 0.5], [0.7, 0.2, 0.5], [0.1, 0.6, 0.5], [0.5, 0.3, 0.5]])
     found = clips_to_intervals(probability, present, TIMES, ["nod", "freeze"])  # the third is the background
-    assert [(each.begin, each.end, each.tier, each.value) for each in found] == [
-        (0.0, 1.3, "nod [chironomy]", "nod"),
-        (1.9, 2.5, "nod [chironomy]", "nod"),
-        (1.3, 1.9, "freeze [chironomy]", "freeze"),
+    assert [(each.begin, each.end) for each in found] == [
+        # Its height is 0.8; between the middles 0.95, 0.7, and 1.6, 0.1, half of that is reached at half of the way.
+        (0.0, pytest.approx(1.3)),
+        (pytest.approx(1.6 + 0.15 / 0.4 * 0.6), 2.5),  # 0.25 between 0.1 and 0.5
+        (pytest.approx(0.95 + 0.1 / 0.4 * 2 * 0.35), pytest.approx(2.2)),  # 0.3 between 0.2, 0.6 and 0.3
+    ]
+    assert [(each.tier, each.value) for each in found] == [
+        ("nod [chironomy]", "nod"),
+        ("nod [chironomy]", "nod"),
+        ("freeze [chironomy]", "freeze"),
     ]
     assert [each.confidence for each in found] == pytest.approx([0.8, 0.5, 0.6])
 
@@ -66,10 +72,11 @@ def test_nothing_present(clips: int) -> None:
 @given(arrays.arrays(bool, st.tuples(st.integers(0, 30), st.integers(1, 4))), st.integers(0, 99))
 @settings(deadline=None)
 def test_the_intervals_are_the_present_clips(present: np.ndarray, seed: int) -> None:
+    """Where probabilities are 0 or 1."""
     random = np.random.default_rng(seed)
     bounds = np.concatenate([[0.3], 0.3 + np.cumsum(random.uniform(0.1, 2, len(present)))])
     times = np.column_stack([bounds[:-1], bounds[1:]])
-    probability = random.random(present.shape)
+    probability = present.astype(float)
     classes = [f"class {number}" for number in range(present.shape[1])]
     found = clips_to_intervals(probability, present, times, classes)
     for column, name in enumerate(classes):
@@ -81,4 +88,38 @@ def test_the_intervals_are_the_present_clips(present: np.ndarray, seed: int) -> 
         assert sum(each.end - each.begin for each in mine) == pytest.approx(
             (times[:, 1] - times[:, 0])[present[:, column]].sum()
         )
-        assert all(0 <= each.confidence <= 1 for each in mine)
+        assert all(each.confidence == 1 for each in mine)
+
+
+@given(arrays.arrays(np.float64, st.tuples(st.integers(0, 30), st.just(1)), elements=st.floats(0, 1)), st.floats(0, 1))
+@settings(deadline=None)
+def test_borders_move_outwards_by_half_a_clip_at_most_and_never_over_each_other(probability, threshold) -> None:
+    times = 0.64 * np.column_stack([np.arange(len(probability)), np.arange(1, len(probability) + 1)])
+    present = probability >= threshold
+    found = clips_to_intervals(probability, present, times, ["nod"])
+    by_clips = clips_to_intervals(present.astype(float), present, times, ["nod"])
+    assert len(found) == len(by_clips)
+    for fine, coarse in zip(found, by_clips, strict=True):
+        assert coarse.begin - 0.32 - 1e-9 <= fine.begin <= fine.end <= coarse.end + 0.32 + 1e-9
+        assert fine.begin < coarse.end
+        assert fine.end > coarse.begin
+    assert all(one.end <= other.begin + 1e-9 for one, other in pairwise(found))
+
+
+@pytest.mark.parametrize("stride", [4, 8, 16])
+def test_shares_of_presence_give_back_the_borders(stride: int) -> None:
+    """Probabilities that are the share of a clip's frames: borders are far finer than half a clip."""
+    draw = np.random.default_rng(stride)
+    frame_times = np.arange(400) / 25
+    times = clip_times(frame_times, 16.0, 16, stride)
+    errors, by_clips = [], []
+    for begin, end in draw.uniform([2, 8], [6, 14], (60, 2)).tolist():
+        labels = to_clips(frame_labels(frame_times, 16.0, [(begin, end)])[:, None], 16, stride)
+        present, share = clip_labels(labels), labels.mean(axis=1)
+        (fine,) = clips_to_intervals(share, present, times, ["nod"])
+        (coarse,) = clips_to_intervals(present.astype(float), present, times, ["nod"])
+        errors += [abs(fine.begin - begin), abs(fine.end - end)]
+        by_clips += [abs(coarse.begin - begin), abs(coarse.end - end)]
+    assert np.median(errors) < 0.05
+    if stride == 16:
+        assert np.median(errors) < 0.6 * np.median(by_clips)

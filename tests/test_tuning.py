@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from heads.intervals import clips_to_intervals
 from heads.postprocessing import PostProcessing
 from heads.targets import clip_labels
+from search.effort import load_costs, operations
 from search.evaluation import OVERLAPS, Scored, evaluation, select
 from search.judging import LEVELS, Judge
 from search.thresholds import best_f1, steady
@@ -40,7 +42,7 @@ def performance(seed: int, clips: int = 400, lasting: int = 6, noise: float = 0.
 def macro(scored: Scored, processing: PostProcessing, level: str) -> float:
     present = processing.present(scored.probability, scored.times, scored.recording)
     judge = Judge(scored, level)
-    return float(np.mean([judge.f1(column, present[:, column]) for column in range(3)]))
+    return float(np.mean([judge.value(column, present[:, column]) for column in range(3)]))
 
 
 def test_judges_as_an_evaluation_does() -> None:
@@ -48,14 +50,14 @@ def test_judges_as_an_evaluation_does() -> None:
     found = evaluation(CLASSES, scored)
     of_events = np.mean([found["event"][str(overlap)]["macro_f1"] for overlap in OVERLAPS])
     expected = {"clip": found["macro_f1"], "frame": found["frame"]["macro_f1"], "event": of_events}
-    for level, value in expected.items():
+    for level, value in expected.items():  # effort has a test of its own
         judge = Judge(scored, level)
-        each = [judge.f1(column, scored.present[:, column]) for column in range(3)]
+        each = [judge.value(column, scored.present[:, column]) for column in range(3)]
         assert np.mean(each) == pytest.approx(value)
         assert judge.counts(scored.present).scores()[2].mean() == pytest.approx(value)
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", ["clip", "frame", "event"])
 def test_counts_by_block_add_up(level: str) -> None:
     scored = performance(1, clips=120)
     judge = Judge(scored, level)
@@ -64,6 +66,24 @@ def test_counts_by_block_add_up(level: str) -> None:
     each = [Judge(part, level).counts(part.present) for part in parts]
     for name in ("hits", "predicted", "true"):
         np.testing.assert_array_equal(getattr(counts, name), np.concatenate([getattr(one, name) for one in each]))
+
+
+def test_effort_is_what_correcting_event_by_event_takes() -> None:
+    """As reckoned from the intervals that labelling writes; blocks cut nothing here."""
+    scored = replace(performance(1, clips=120), block=np.zeros(120, np.intp))
+    found = clips_to_intervals(scored.probability, scored.present, scored.times, CLASSES[:2])
+    said = {name: [(each.begin, each.end) for each in found if each.value == name] for name in CLASSES[:2]}
+    labels = scored.answered.labels(scored.frames)
+    true = {name: scored.answered.events(labels[:, column]).tolist() for column, name in enumerate(CLASSES[:2])}
+    costs = load_costs()
+    each = [operations({name: true[name]}, {name: said[name]}, costs).cost(costs) for name in CLASSES[:2]]
+    every = sum(map(len, true.values()))
+    judge = Judge(scored, "effort")
+    values = [judge.value(column, scored.present[:, column]) for column in range(2)]
+    assert np.mean(values) == pytest.approx(1 - sum(each) / every)
+    corrected, added = judge.efforts(scored.present[:, :2])
+    assert (corrected.tolist(), added.tolist()) == ([pytest.approx(sum(each))], [every])
+    assert judge.value(2, scored.present[:, 2]) == 0
 
 
 @pytest.mark.parametrize("per_class", [False, True])
