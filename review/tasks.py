@@ -1,7 +1,6 @@
 """What is computed in the background, each in a process of its own (`review.work`)."""
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +86,8 @@ def learn(video: Path, content: bytes, learning: Learning, tell: "Tell") -> dict
     Returns
     -------
     dict
-        ``model``, its folder; ``scores``, those of its test part; ``notes``; ``prediction`` as `predict` gives it.
+        ``model``, its folder; ``scores``, those of its test part, None without one; ``notes``; ``prediction`` as
+        `predict` gives it.
 
     Raises
     ------
@@ -97,18 +97,20 @@ def learn(video: Path, content: bytes, learning: Learning, tell: "Tell") -> dict
     tell("loading", None)
     listen(lambda what, done, total: tell(what, done / total if total else None))
     from heads.labelling import predict_video
+    from search.updating import update
 
     name = _name_in_store(video, learning.store)
     with tempfile.TemporaryDirectory(prefix="chironomy-") as folder:
         annotations = Path(folder, f"{name}.eaf")  # belongs to the recording by its name
         annotations.write_bytes(content)
         others = [path for other, path in find(learning.others).items() if other != name]
-        trained = _train([annotations, *others], learning)
+        given = [annotations, *others]
+        trained = update(learning.model, learning.store, given, learning.out, device=learning.device)
     tell("looking at the video again", None)
     prediction = predict_video(video, learning.out, store=learning.store, name=name, device=learning.device)
     return {
         "model": learning.out,
-        "scores": trained["scores"]["test"],
+        "scores": trained["scores"].get("test"),
         "notes": trained["notes"],
         "prediction": prediction,
     }
@@ -120,21 +122,3 @@ def _name_in_store(video: Path, store: Place) -> str:
     if not recordings:
         raise InputError(f"{store}: has no features of {video.name}; run chironomy extract {video} --store {store}")
     return recordings[0].id
-
-
-def _train(annotations: Sequence[Path], learning: Learning) -> dict[str, Any]:
-    """Train as the model at hand was trained, now with the corrections; return what training returns."""
-    from heads.model import load_model
-    from search.runs import train
-
-    model = load_model(learning.model)
-    return train(
-        learning.store,
-        annotations,
-        model.vocabulary,
-        learning.out,
-        system=model.system,
-        split=model.training["split"],
-        settings=model.settings,
-        device=learning.device,
-    )

@@ -62,13 +62,13 @@ export class Learning {
     const { scores } = learned;
     const number = (value) => (value === undefined || value === null ? "" : value.toFixed(2));
     const body = [
-      element("p", `The new model is in ${learned.model}. On its test part, ${scores.clips} clips that it has not learned from:`),
-      table(["macro-F1", ""], [
+      element("p", `The new model is in ${learned.model}.${scores ? ` On its test part, ${scores.clips} clips that it has not learned from:` : ""}`),
+      ...(scores ? [table(["macro-F1", ""], [
         ["the new model", number(scores.macro_f1)],
         ["linear probe", number(scores.probe_macro_f1)],
         ["every class always", number(scores.always_macro_f1)],
         ["by chance", number(scores.chance_macro_f1)],
-      ]),
+      ])] : []),
       element("p", "What it finds in this video, against the model before:"),
       table(["gesture", "segments before", "after", "seconds before", "after"], learned.changes.map((row) => [
         row.name, row.before.intervals, row.after.intervals, row.before.seconds, row.after.seconds])),
