@@ -20,7 +20,7 @@ from search.fitting import Workbench
 from search.folds import to_score
 from search.making import fit, make_model
 from search.shelf import Shelf
-from search.splits import Fold, Split, TooLittleError, make_folds
+from search.splits import Fold, TooLittleError, enough_to_hold_out, everything, make_folds
 from search.tracking import tracked
 from search.tuning import Aim
 from search.usage import trained_on, unseen
@@ -28,8 +28,6 @@ from store.errors import InputError
 from store.features import FeatureStore
 from store.places import Place
 from store.vocabulary import Vocabulary, class_members, load_vocabulary
-
-HELD_OUT_FROM = 60.0  # seconds annotated; of less, nothing is held out
 
 
 def train(
@@ -224,14 +222,11 @@ def folds_of(data: Data, split: str, seed: int, gestures: int) -> tuple[Fold, ..
 
 def _folds(data: Data, split: str, seed: int) -> tuple[Fold, ...]:
     """Return the folds; where too little is annotated for three parts, one that learns from everything."""
-    everything = np.flatnonzero(data.labels.known)
     if split == "blocked":
-        nothing = np.empty(0, np.intp)
-        seconds = float(np.diff(data.timeline.times[everything], axis=1).sum())
-        if seconds >= HELD_OUT_FROM:
+        if enough_to_hold_out(data.timeline):
             with suppress(TooLittleError):
                 return make_folds(split, data.timeline, seed)
-        return (Fold("everything", Split(everything, nothing, nothing)),)
+        return (Fold("everything", everything(data.timeline)),)
     return make_folds(split, data.timeline, seed)
 
 

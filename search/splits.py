@@ -21,6 +21,7 @@ from store.errors import InputError
 
 SPLITS = ("blocked", "random", "paper-v1test", "leave-out:RECORDING", "leave-one-out", "cv:K")
 SHARES = (0.8, 0.1, 0.1)  # training, validation, test (Table 6)
+HELD_OUT_FROM = 45.0  # seconds annotated: of less, what is left to learn from is worth more than a score of a few clips
 _TRAINING, _VALIDATION, _TEST = range(3)
 _NONE = -1
 
@@ -220,6 +221,17 @@ def _cross_validation(timeline: Timeline, number: str, seed: int) -> Iterator[Fo
         yield Fold(f"cv:{folds}/{fold + 1}", split)
 
 
+def enough_to_hold_out(timeline: Timeline) -> bool:
+    """Return whether so much is annotated that a part of it may be kept from learning."""
+    return float(np.diff(timeline.times[timeline.known], axis=1).sum()) >= HELD_OUT_FROM
+
+
+def everything(timeline: Timeline) -> Split:
+    """Return the split that learns from all that is annotated."""
+    nothing = np.empty(0, np.intp)
+    return Split(np.flatnonzero(timeline.known), nothing, nothing)
+
+
 def left_out_in_turn(timeline: Timeline, groups: int) -> Iterator[Split]:
     """Yield for each of some groups of neighbouring blocks the split that tests on it and learns from the others.
 
@@ -247,7 +259,8 @@ def extended(timeline: Timeline, earlier: NDArray[np.str_], seed: int) -> Split:
     """Return a split of clips some of which have been in a part before.
 
     These stay in it. The others are dealt by blocks to training and validation, and to test where there is none yet:
-    then to no clip nearer than the gap to one that has been learned from.
+    then to no clip nearer than the gap to one that has been learned from. All is for training where there is neither
+    validation nor test, and too little to hold something out.
 
     Parameters
     ----------
@@ -272,7 +285,8 @@ def extended(timeline: Timeline, earlier: NDArray[np.str_], seed: int) -> Split:
     tested = bool((part == _TEST).any())
     free = fresh & ~near(timeline, before, GAP)
     part[fresh] = _TRAINING
-    if free.any():
+    held_out = (part == _VALIDATION).any() or (part == _TEST).any()
+    if free.any() and (held_out or enough_to_hold_out(timeline)):
         shares = (1 - SHARES[_VALIDATION], SHARES[_VALIDATION]) if tested else SHARES
         part[free] = _blocked(replace(timeline, known=free), shares, seed)[free]
     return _apart(part, timeline, GAP)

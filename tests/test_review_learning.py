@@ -8,6 +8,7 @@ import tiny_backbone
 from planted_store import CLASSES, write_recording, write_vocabulary
 
 from heads.labelling import label, predict_video
+from heads.model import load_model
 from heads.settings import Settings
 from review.tasks import Learning, learn
 from search.runs import train
@@ -68,8 +69,10 @@ def test_only_what_is_reviewed_is_learned_from(folder: Path, tmp_path: Path) -> 
     marks = [*read(folder / "b.csv").intervals, Interval(0, half, ANNOTATED_TIER)]
     write(tmp_path / "b.eaf", marks)
     learning = Learning(folder / "model", folder / "model-3", folder / "store", (), "cpu")
-    scores = learn(folder / "b.mov", (tmp_path / "b.eaf").read_bytes(), learning, lambda *_: None)["scores"]
-    assert scores["clips"] < CLIPS / 4  # a test part of half the recording
+    result = learn(folder / "b.mov", (tmp_path / "b.eaf").read_bytes(), learning, lambda *_: None)
+    known = load_model(result["model"]).training["recordings"]["b"]["known"]
+    assert known == [[0, CLIPS // 2]]
+    assert result["scores"] is None  # of so little nothing is held out
 
 
 def test_a_video_that_is_not_in_the_store(folder: Path, tmp_path: Path) -> None:

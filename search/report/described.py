@@ -51,7 +51,9 @@ def scores(model: GestureModel) -> list[Piece]:
     parts: dict[str, Mapping[str, Any]] = {
         part: model.scores[part] for part in ("validation", "test") if part in model.scores
     }
-    tested = model.scores["test"]
+    tested = model.scores.get("test")
+    if tested is None:
+        return [Text("Nothing was held out to score it on: too little was annotated. It learned from all of it.")]
     thresholds = dict(zip(model.vocabulary.classes, model.head.thresholds.tolist(), strict=True))
     found: list[Piece] = [_averages(parts)]
     if tested["blocks"] < 2:
