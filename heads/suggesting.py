@@ -136,4 +136,5 @@ def _why(
     name = outlook.classes[column]
     if reason == 1:
         return f"perhaps {name}, of which little is annotated"
-    return f"unsure: {name} {outlook.probability[index, column].max():.2f}, found from {outlook.thresholds[column]:.2f}"
+    said = outlook.probability[index[np.argmax(unsure[:, column])], column]  # in the clip that is nearest
+    return f"unsure: {name} {said:.2f}, found from {outlook.thresholds[column]:.2f}"
