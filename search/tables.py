@@ -298,8 +298,8 @@ def _show_gain(gain: dict[str, Any] | None) -> None:
 
 
 def _show_borders(scores: dict[str, Any]) -> None:
-    found = scores["borders"]
-    if found["borders"]:
+    found = scores.get("borders")
+    if found is not None and found["borders"]:
         print(
             f"Borders of the events found: off by {found['median']:.2f} s in the median ({found['borders']}), those of "
             f"the clips alone by {found['median_of_clips']:.2f} s"
