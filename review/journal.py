@@ -71,12 +71,12 @@ class Journal:
         The annotation file as opened or saved last; None if there was none.
     history : History
         The steps.
-    saving : str or None
-        SHA-256 of what was about to be saved when the program was stopped.
+    saving : dict of str to int
+        SHA-256 of what was about to be saved, though it is not known whether it was -> the unsaved steps it had.
     """
 
-    def __init__(self, path: Path, base: bytes | None, history: History, saving: str | None = None):
-        self.path, self.base, self.history, self.saving = path, base, history, saving
+    def __init__(self, path: Path, base: bytes | None, history: History, saving: dict[str, int] | None = None):
+        self.path, self.base, self.history, self.saving = path, base, history, saving or {}
 
     @classmethod
     def read(cls, path: Path) -> "Journal | None":
@@ -98,10 +98,11 @@ class Journal:
                 raise InputError(f"{path}: made by a newer chironomy; update this one")
             base = None if header["base"] is None else zlib.decompress(base64.b64decode(header["base"]))
             past, future = ([Change.from_json(each) for each in header[name]] for name in ("past", "future"))
-            history, saving = History(past, future), None
+            history, saving = History(past, future), {}
             for step in steps:
-                saving = step.get("saving", saving)
-                if "do" in step:
+                if "saving" in step:
+                    saving[step["saving"]] = len(history.unsaved)
+                elif "do" in step:
                     history.do(Change.from_json(step["do"]))
                 elif "step" in step:
                     history.undo() if step["step"] == "undo" else history.redo()
@@ -122,7 +123,7 @@ class Journal:
             "future": [change.to_json() for change in future[-_STEPS_KEPT:]],
         }
         write_atomically(self.path, json.dumps(header, ensure_ascii=False).encode() + b"\n")
-        self.base, self.history, self.saving = base, History(past, future), None
+        self.base, self.history, self.saving = base, History(past, future), {}
 
     def add(self, step: dict[str, Any]) -> None:
         """Add a line, and see it on the disk.
@@ -161,9 +162,12 @@ def journal_for(path: Path) -> Journal:
     place = path.with_name(f".{path.name}.journal")
     journal, content = Journal.read(place), bytes_of(path)
     if journal is not None and journal.history.unsaved:
-        if journal.saving is None or journal.saving != digest(content):
-            return journal
-        journal.start(content, journal.history.past, journal.history.future)  # stopped just after it was saved
+        had = journal.saving.get(digest(content) or "")
+        if had is not None:  # it was saved, but not noted: the program was stopped, or the disk full
+            journal.base = content
+            del journal.history.unsaved[:had]
+            if not journal.history.unsaved:
+                journal.start(content, journal.history.past, journal.history.future)
         return journal
     journal = Journal(place, content, History())
     journal.start(content, [], [])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from store.annotations import Interval
+from store.annotations import LAST_TIME, Interval
 from store.errors import InputError
 
 
@@ -67,10 +67,7 @@ class Change:
             If it is something else.
         """
         try:
-            label = content["label"]
-            if not isinstance(label, str):
-                raise TypeError("label")
-            return cls(label, _marks(content["removed"]), _marks(content["added"]))
+            return cls(_text(content["label"]), _marks(content["removed"]), _marks(content["added"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not a change of annotations ({error!r:.80}); reload the page") from None
 
@@ -99,6 +96,7 @@ def _mark(begin: Any, end: Any, value: Any, confidence: Any = None) -> Mark:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("text")
+    value.encode()  # half of a surrogate pair cannot be written
     return value
 
 
@@ -164,6 +162,8 @@ class Sheet:
         for mark in (marks[0], marks[-1]):
             if mark.begin < self.origin:
                 raise InputError(f"tier {tier!r}: {mark.begin / 1000:.3f} s is before the annotation file's beginning")
+            if mark.end - self.origin > LAST_TIME:
+                raise InputError(f"tier {tier!r}: {mark.end / 1000:.3f} s is beyond what an ELAN file can hold")
         for mark in marks:
             if mark.end < mark.begin:
                 raise InputError(f"tier {tier!r}: an annotation ends before it begins, at {mark.begin / 1000:.3f} s")

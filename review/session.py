@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from review.predictions import proposal
 from review.writing import content_with, document_of
 from store.annotations import ANNOTATED_TIER, AnnotationFile, EafDocument, Interval, time_origin
 from store.errors import InputError
-from store.files import keep_original, write_atomically
+from store.files import keep_original, require_file, write_atomically
 from store.vocabulary import Vocabulary, canonical
 
 
@@ -58,6 +59,8 @@ class Session:
             raise InputError(f"{path}: not an ELAN file (.eaf); make one with: chironomy convert {path} NEW.eaf")
         if not path.parent.is_dir():
             raise InputError(f"{path}: there is no folder {path.parent}; make it first or name another")
+        if path.exists():
+            require_file(path)
         lock = FileLock(path.with_name(f".{path.name}.lock"))
         try:
             lock.acquire(timeout=0)
@@ -68,7 +71,7 @@ class Session:
         try:
             return cls(path, video, vocabulary, lock, journal_for(path))
         except BaseException:
-            lock.release()
+            _leave(lock)
             raise
 
     def close(self) -> None:
@@ -76,8 +79,7 @@ class Session:
         with self._lock:
             if self.is_saved:
                 self._journal.remove()
-            self._file_lock.release()
-            Path(self._file_lock.lock_file).unlink(missing_ok=True)
+            _leave(self._file_lock)
 
     def _load(self) -> None:
         """Make the sheet of the journal's base and the steps since."""
@@ -153,7 +155,7 @@ class Session:
                 if self._built_on & {tier for tier, _ in (*change.removed, *change.added)}:
                     self.content()  # better to know now than when everything is to be saved
                 self._journal.add({"do": change.to_json()})
-            except InputError:
+            except BaseException:
                 self.sheet.apply(change.inverse)
                 raise
             self._journal.history.do(change)
@@ -220,10 +222,15 @@ class Session:
                 raise InputError(f"{name} is there already; give another name")
             content = self.content()
             fresh = Session.open(out, self.video, self.vocabulary)  # takes the lock
-            write_atomically(out, content)
+            try:
+                if not fresh.is_saved:
+                    raise InputError(f"{name}: there is work on it that was never saved; give another name")
+                write_atomically(out, content)
+            except BaseException:
+                fresh.close()
+                raise
             self._journal.remove()
-            self._file_lock.release()
-            Path(self._file_lock.lock_file).unlink(missing_ok=True)
+            _leave(self._file_lock)
             past, future = self._journal.history.past, self._journal.history.future
             self.path, self._file_lock, self._journal = out, fresh._file_lock, fresh._journal
             self._rebase(content, past, future)
@@ -274,10 +281,10 @@ class Session:
 
     def _rebase(self, content: bytes, past: list[Change] | None = None, future: list[Change] | None = None) -> None:
         history = self._journal.history
-        self._saved_sheet = self.sheet.copy()
         self._journal.start(
             content, history.past if past is None else past, history.future if future is None else future
         )
+        self._saved_sheet = self.sheet.copy()
         threading.Thread(target=self._work_ahead, daemon=True).start()
 
     def _expect(self, revision: int) -> None:
@@ -294,6 +301,13 @@ class Session:
         if self._seen[0] != state:
             self._seen = state, digest(bytes_of(self.path))
         return self._seen[1]
+
+
+def _leave(lock: FileLock) -> None:
+    """Let go of a lock, its file first: whoever takes it afterwards must not lose the name to us."""
+    with suppress(OSError):  # Windows removes it with the release
+        Path(lock.lock_file).unlink()
+    lock.release()
 
 
 def _free_name(path: Path) -> Path:

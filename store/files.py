@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from store.errors import InputError
@@ -83,7 +84,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.chmod(mode)
         temporary.replace(path)
-        sync_folder(path.parent)
+        with suppress(OSError):  # the file is there, whole, though its name may not outlive a power cut
+            sync_folder(path.parent)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); free or choose another place") from error
     finally:

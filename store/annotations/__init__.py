@@ -6,6 +6,7 @@ from pathlib import Path
 
 from store.annotations.boris import boris
 from store.annotations.elan import EafDocument
+from store.annotations.elan_intervals import LAST_TIME
 from store.annotations.media import media_for, media_names, time_origin
 from store.annotations.model import AnnotationFile, Interval, Media, recording_of
 from store.annotations.rttm import read_rttm, rttm
@@ -29,6 +30,7 @@ from store.files import write_atomically
 __all__ = [
     "ANNOTATED_TIER",
     "ENDINGS",
+    "LAST_TIME",
     "PREDICTED_SUFFIX",
     "SUGGESTED_TIER",
     "AnnotationFile",

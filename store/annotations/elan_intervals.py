@@ -20,7 +20,7 @@ from store.annotations.elan_edit import ANNOTATION_REFS, Editor, Span, set_value
 from store.annotations.model import Interval, milliseconds
 from store.errors import InputError
 
-_LAST_TIME = 2**32 - 1  # TIME_VALUE is an xsd:unsignedInt
+LAST_TIME = 2**32 - 1  # milliseconds: TIME_VALUE is an xsd:unsignedInt
 _EDITABLE = (None, "Included_In")  # constraints under which an annotation may be put anywhere, or in its parent
 
 
@@ -148,7 +148,7 @@ def check_times(path: Path, tier: str, intervals: Iterable[Interval]) -> None:
     last_end = 0
     for interval in intervals:
         begin, end = milliseconds(interval)
-        if not 0 <= begin <= end <= _LAST_TIME:
+        if not 0 <= begin <= end <= LAST_TIME:
             raise InputError(
                 f"{path}: tier {tier!r} has an annotation from {interval.begin} to {interval.end} s, which ELAN "
                 "cannot hold; correct its times"
