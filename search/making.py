@@ -51,7 +51,7 @@ def fit(
     bench: Workbench,
     data: Data,
     folds: Sequence[Fold],
-    states: Sequence[Path],
+    states: Sequence[Path | None],
     aim: Aim | None = None,
     start: Network | None = None,
 ) -> Made:
@@ -68,7 +68,7 @@ def fit(
         To what.
     folds : sequence of Fold
         One or more.
-    states : sequence of Path
+    states : sequence of Path or None
         Where the states of the trainings are kept: of each fold, and of that on everything.
     aim : Aim, optional
         What post-processing is tuned for.
@@ -91,7 +91,9 @@ def fit(
     return _fit_one(bench, data, folds[0], states[0], aim, start)
 
 
-def _fit_one(bench: Workbench, data: Data, fold: Fold, state: Path, aim: Aim | None, start: Network | None) -> Made:
+def _fit_one(
+    bench: Workbench, data: Data, fold: Fold, state: Path | None, aim: Aim | None, start: Network | None
+) -> Made:
     head, probe, unlearned = None, None, None
     described: dict[str, Any] = {}
     learned = np.concatenate([fold.split.training, fold.split.validation])
@@ -140,7 +142,7 @@ def make_model(
     )
 
 
-def _fit_all(bench: Workbench, data: Data, results: Sequence[FoldResult], state: Path) -> Fitted:
+def _fit_all(bench: Workbench, data: Data, results: Sequence[FoldResult], state: Path | None) -> Fitted:
     """Fit to everything annotated, for as many epochs as the folds have taught."""
     everything = np.flatnonzero(data.labels.known)
     nothing = np.empty(0, np.intp)

@@ -23,9 +23,10 @@ from heads.settings import Settings, settings_for
 from search.data import load_data
 from search.shelf import Shelf
 from search.splits import make_folds
+from search.studies.database import open_study
 from search.studies.searching import search
 from search.studies.space import load_space
-from search.studies.study import failed, open_study, prepare
+from search.studies.study import failed, prepare
 from search.studies.trials import NAMED, Question, Trials
 from store.errors import InputError
 from store.features import FeatureStore
@@ -64,7 +65,7 @@ def look(made, tmp_path):
     return run
 
 
-def database(folder: Path) -> optuna.Study:
+def database_of(folder: Path) -> optuna.Study:
     return open_study(f"sqlite:///{folder / 'model.search' / 'study.sqlite3'}", "model", 0)
 
 
@@ -117,6 +118,10 @@ def test_without_sound_no_system_that_needs_it(tmp_path) -> None:
         ("[system]\nchoices = []", "has to list values"),
         ("[widths]\nchoices = [[32, -1]]", "has to list values like \\[128, 128, 128\\]"),
         ("[widths]\nchoices = [32]", "has to list values"),
+        ("[learning_rate]\nchoices = [1e-3, -1.0]", "has to list values like 0.0001"),
+        ("[average]\nchoices = [2.0]", "has to list values"),
+        ("[dropout]\nchoices = [nan]", "has to list values"),
+        ("[epochs]\nchoices = [0]", "has to list values"),
         ("[views]\nchoices = [1]", "has to list values like True"),
         ("[views]\nfrom = 0\nto = 1", "have to be numbers"),
     ],
@@ -130,7 +135,7 @@ def test_a_space_that_is_none(text, message, tmp_path) -> None:
 def test_a_search_finds_saves_and_compares(look, tmp_path) -> None:
     result = look(trials=6, settings=replace(QUICK, learning_rate=2e-3))
     found, model = result["search"], load_model(tmp_path / "model")
-    trials = database(tmp_path).get_trials()
+    trials = database_of(tmp_path).get_trials()
     assert [trial.user_attrs.get(NAMED) for trial in trials[:2]] == ["default", "paper"]
     assert len(trials) == 6
     values = {trial.number: trial.value for trial in trials if trial.state == COMPLETE}
@@ -164,10 +169,10 @@ def test_a_study_goes_on_and_repeats_nothing(look, tmp_path, monkeypatch) -> Non
     monkeypatch.setattr(Trials, "__call__", stopped)
     with pytest.raises(KeyboardInterrupt):
         look(trials=6)
-    before = {trial.number: trial.value for trial in database(tmp_path).get_trials() if trial.state == COMPLETE}
+    before = {trial.number: trial.value for trial in database_of(tmp_path).get_trials() if trial.state == COMPLETE}
     assert len(before) == 3
     look(trials=6)
-    study = database(tmp_path)
+    study = database_of(tmp_path)
     trials = study.get_trials()
     assert {number: trials[number].value for number in before} == before
     assert [trial.number for trial in trials if trial.state == FAIL] == [3]
@@ -185,7 +190,7 @@ def test_a_study_of_something_else_is_refused(look, tmp_path, made) -> None:
             look(trials=3, **changed)
     with pytest.raises(InputError, match="a study of other recordings"):
         look(trials=3, space=SMALL.replace("1e-2", "1e-3"))
-    assert len(database(tmp_path).get_trials()) == 2
+    assert len(database_of(tmp_path).get_trials()) == 2
 
 
 @pytest.mark.parametrize(
@@ -193,15 +198,18 @@ def test_a_study_of_something_else_is_refused(look, tmp_path, made) -> None:
     [
         ({"metric": "f2"}, "--metric f2: no such score"),
         ({"metric": "event/0.3/macro_f1"}, "no such score"),
-        ({"metric": "classes/nod"}, "no such score"),
+        ({"metric": "ece"}, "--metric ece: no such score; there are macro_f1, supported_macro_f1"),
+        ({"metric": "always_macro_f1"}, "no such score"),
         ({"split": "leave-one-out"}, "--split leave-one-out: a search holds out one test part"),
         ({"storage": "somewhere"}, "--storage somewhere: is no URL of a database"),
-        ({"storage": "oracle9://x/y"}, "is no URL of a database"),
-        (
-            {"storage": "postgresql://nobody:secret@127.0.0.1:9/x"},
-            r"nobody:\*\*\*@127.0.0.1:9/x: the database cannot be",
-        ),
+        ({"storage": "oracle9://me:secret@x/y"}, "is no URL of a database"),
+        ({"storage": "postgress://me:secret@host/db"}, "is no URL of a database"),
+        ({"storage": "postgresql://me:secret@host:abc/db"}, "postgresql://...: is no URL of a database"),
+        ({"storage": "postgresql://me:secret@127.0.0.1:9/x"}, r"me:\*\*\*@127.0.0.1:9/x: the database cannot be"),
+        ({"storage": "mysql://me:secret@host/db"}, "its driver is not installed"),
         ({"storage": "sqlite:////nowhere/at/all.db"}, "the database cannot be used"),
+        ({"storage": "sqlite://"}, "names no file"),
+        ({"storage": ""}, "is no URL of a database"),
         ({"system": "probe"}, "no system that can be searched for is called 'probe'"),
         ({"folds": 40}, "annotate more|fewer folds"),
     ],
@@ -211,6 +219,36 @@ def test_what_cannot_be_searched(given, message, look, tmp_path) -> None:
         look(trials=1, **given)
     assert "secret" not in str(raised.value)
     assert not (tmp_path / "model").exists()
+    assert not (tmp_path / "model.search").exists()
+
+
+def test_a_file_that_is_no_database_and_one_of_something_else(look, tmp_path) -> None:
+    (tmp_path / "text.db").write_text("no database at all " * 100)
+    with pytest.raises(InputError, match=r"text\.db: the database cannot be used"):
+        look(trials=1, storage=f"sqlite:///{tmp_path / 'text.db'}")
+    optuna.create_study(storage=f"sqlite:///{tmp_path / 'other.db'}", study_name="model", direction="minimize")
+    with pytest.raises(InputError, match="has another study 'model'"):
+        look(trials=1, storage=f"sqlite:///{tmp_path / 'other.db'}")
+
+
+def test_a_database_that_is_lost_meanwhile_is_told_in_one_line(look, tmp_path, monkeypatch) -> None:
+    carry_out = Trials.__call__
+
+    def losing(self, trial) -> float:
+        score = carry_out(self, trial)
+        (tmp_path / "study.db").write_bytes(b"x" * 4096)
+        return score
+
+    monkeypatch.setattr(Trials, "__call__", losing)
+    with pytest.raises(InputError, match=r"study\.db: the database cannot be used"):
+        look(trials=2, storage=f"sqlite:///{tmp_path / 'study.db'}")
+
+
+def test_a_name_with_signs_of_a_url(made, tmp_path) -> None:
+    (tmp_path / "space.toml").write_text(SMALL)
+    given = {"settings": QUICK, "folds": 3, "space": tmp_path / "space.toml", "trials": 1}
+    search(made.store, made.annotated, made.vocabulary, tmp_path / "what?", **given)
+    assert (tmp_path / "what?.search" / "study.sqlite3").is_file()
 
 
 def test_other_metrics(look) -> None:
@@ -273,6 +311,7 @@ def test_a_killed_worker_loses_nothing(storage, made, tmp_path) -> None:
     try:
         study = _wait_for(url, name, done=3, process=process)
         before = {trial.number: trial.value for trial in study.get_trials() if trial.state == COMPLETE}
+        running = _wait_for_two(study)
         workers = _workers(process.pid)
         assert len(workers) == 2
         os.kill(workers[0], signal.SIGKILL)
@@ -285,6 +324,9 @@ def test_a_killed_worker_loses_nothing(storage, made, tmp_path) -> None:
     assert len(ended) >= 10
     assert {trial.state for trial in trials} <= {COMPLETE, PRUNED, FAIL}
     assert failed(study) == []
+    (lost,) = [trial for trial in trials if trial.state == FAIL]
+    assert lost.number in running
+    assert any(lost.number in trial.system_attrs.get("retry_history", ()) for trial in ended)
     assert {number: trials[number].value for number in before} == before
     found = json.loads((folder / f"{name}.search" / "result.json").read_text())
     assert found["best"] == max(trial.value for trial in trials if trial.state == COMPLETE)
@@ -296,15 +338,75 @@ def _wait_for(url: str, name: str, done: int, process: subprocess.Popen) -> optu
         time.sleep(0.1)
         assert process.poll() is None, process.stderr.read()
         try:
-            study = optuna.load_study(study_name=name, storage=url)
-        except Exception:  # not there yet, or half made
+            study = open_study(url, name, 0)
+        except InputError:  # half made
             continue
         if sum(trial.state in (COMPLETE, PRUNED) for trial in study.get_trials()) >= done:
             return study
     raise AssertionError("no trial was done")
 
 
+def _wait_for_two(study: optuna.Study) -> list[int]:
+    """Return the numbers of the trials at work, once there are two."""
+    for _ in range(600):
+        running = [trial.number for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,))]
+        if len(running) == 2:
+            return running
+        time.sleep(0.02)
+    raise AssertionError("there were never two trials at work")
+
+
 def _workers(parent: int) -> list[int]:
     """Return the processes that a search has started, but for the one that keeps track of resources."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+@pytest.mark.slow
+def test_a_search_killed_in_its_last_trial_does_that_again(made, tmp_path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for name in ("S", "a.csv", "b.csv", "two.toml"):
+        (folder / name).symlink_to(made.folder / name)
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    program = [sys.executable, str(Path(__file__).with_name("study_program.py")), str(folder), "m", url, "2", "1"]
+    with subprocess.Popen(program) as process:
+        study = _wait_for(url, "m", done=1, process=process)
+        for _ in range(600):
+            if len(study.get_trials(states=(optuna.trial.TrialState.RUNNING,))) == 1:
+                break
+            time.sleep(0.02)
+        process.kill()
+    assert not (folder / "m").exists()
+    time.sleep(3)
+    assert subprocess.run(program, check=False).returncode == 0
+    states = [trial.state for trial in study.get_trials()]
+    assert sum(state in (COMPLETE, PRUNED) for state in states) == 2
+    assert failed(study) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["an error", "Ctrl-C"])
+def test_what_ends_workers_is_told_in_one_line(what, made, tmp_path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for name in ("S", "a.csv", "b.csv", "two.toml"):
+        (folder / name).symlink_to(made.folder / name)
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    program = [sys.executable, str(Path(__file__).with_name("study_program.py")), str(folder), "m", url, "6", "2"]
+    broken = {"STUDY_PROGRAM_BREAKS": "2"} if what == "an error" else {}
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=os.environ | broken) as process:
+        if what == "Ctrl-C":
+            _wait_for(url, "m", done=1, process=process)
+            process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=120)
+    lines = complaints.strip().splitlines()
+    assert process.returncode == 1
+    assert len(lines) == 1, complaints
+    study = open_study(url, "m", 0)
+    if what == "an error":
+        assert "a trial failed (ValueError: made to fail); what is done is kept" in lines[0]
+        assert failed(study) == []  # by itself: it is not tried again
+    else:
+        assert lines[0] == "stopped"
+        assert not study.get_trials(states=(optuna.trial.TrialState.RUNNING,))

@@ -32,6 +32,7 @@ from search.evaluation import write_csv
 from search.tracking import tracked
 from search.tracking.background import Background
 from search.tracking.database import make_database
+from search.tracking.place import RunsPlace
 from store.features import FeatureStore
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -397,3 +398,10 @@ def test_standard_output_is_one_json_object(address, made, trained, capfd, monke
     assert (run is None) == (address is not None)
     assert chironomy.main(arguments) == 0
     assert ("mlflow ui --backend-store-uri" in capfd.readouterr().out) == (address is None)
+
+
+def test_files_lie_beside_a_database_that_is_a_file(tmp_path) -> None:
+    """MLflow alone would put them where the program is called."""
+    assert RunsPlace(f"sqlite:///{tmp_path}/all.db").artifacts == (tmp_path / "artifacts").as_uri()
+    assert RunsPlace("http://127.0.0.1:5000").artifacts is None
+    assert RunsPlace("sqlite:////x/mlflow.db", tmp_path).artifacts == (tmp_path / "artifacts").as_uri()

@@ -11,7 +11,7 @@ from heads.targets import clip_labels
 from search.effort import load_costs, operations
 from search.evaluation import OVERLAPS, Scored, evaluation, select
 from search.judging import LEVELS, Judge
-from search.thresholds import best_f1, steady
+from search.thresholds import UNTUNED, best_f1, steady
 from search.tuning import Aim, gain, tune
 
 CLIP, FRAMES = 0.64, 16
@@ -109,15 +109,47 @@ def test_where_nothing_lasts_the_gain_is_told_as_it_is() -> None:
     assert all(gained["interval"][0] <= 0 for gained in found)
 
 
-def test_classes_with_few_events_go_with_the_others() -> None:
-    scored = performance(5)
-    frames = scored.frames.copy()
+@pytest.mark.parametrize("per_class", [False, True])
+def test_on_what_it_sees_it_is_never_worse_than_thresholds_alone(per_class: bool) -> None:
+    for seed in range(6):
+        scored = performance(seed, clips=100, lasting=1 + seed % 2)
+        for level in LEVELS:
+            tuned = tune(scored, Aim(level, per_class, trials=10, seed=seed))
+            plain = PostProcessing.plain(steady(scored.probability, scored.true))
+            assert macro(scored, tuned, level) >= macro(scored, plain, level)
+
+
+def test_before_it_is_drawn_towards_the_others_it_is_never_below_the_exact_optimum(monkeypatch) -> None:
+    monkeypatch.setattr("search.tuning.steady", best_f1)
+    for seed in range(6):
+        scored = performance(seed, clips=100, lasting=1 + seed % 2)
+        exact = PostProcessing.plain(best_f1(scored.probability, scored.true))
+        for level in LEVELS:
+            tuned = tune(scored, Aim(level, trials=10, seed=seed))
+            assert macro(scored, tuned, level) >= macro(scored, exact, level)
+
+
+def test_a_class_that_is_not_there_keeps_its_threshold() -> None:
+    for level in LEVELS:
+        assert tune(performance(8), Aim(level, per_class=True, trials=20)).thresholds[2] == UNTUNED
+
+
+def test_classes_with_few_events_go_with_the_others_and_those_with_many_their_own_way() -> None:
+    scored = performance(5, clips=600)
+    frames, random = scored.frames.copy(), np.random.default_rng(0)
     frames[:, :, 1] = False
     frames[200:204, :, 1] = True  # one event
-    scored = replace(scored, frames=frames, true=clip_labels(frames))
-    shared, own = tune(scored, Aim("clip", trials=40)), tune(scored, Aim("clip", per_class=True, trials=40))
-    assert abs(own.continues[1] - shared.continues[1]) < 0.05
+    frames[:, :, 2] = np.repeat(random.random(600) < 0.3, FRAMES).reshape(600, FRAMES)  # many, as short as can be
+    true = clip_labels(frames)
+    noise = 0.5
+    probability = scored.probability.copy()
+    probability[:, 2] = 1 / (1 + np.exp(-(2 * true[:, 2] - 1) / noise + random.normal(0, 0.8 / noise, 600)))
+    scored = replace(scored, frames=frames, true=true, probability=probability)
+    own = tune(scored, Aim("clip", per_class=True, trials=60))
+    shared = tune(scored, Aim("clip", trials=60))
     assert abs(own.smoothing[1] - shared.smoothing[1]) <= 0.5 * CLIP
+    reach = own.smoothing + own.gap + own.shortest
+    assert reach[0] > reach[2]  # one lasts, the other does not
 
 
 def test_nothing_to_tune_on() -> None:

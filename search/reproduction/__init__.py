@@ -25,9 +25,10 @@ from search.reproduction.experiments import (
 from search.reproduction.output import Reproduction, write_all
 from search.reproduction.own_data import GESTURES, SUPERCLASSES, count_all, counts_tables, parts_table, recordings_table
 from search.reproduction.results import Result, identities, result_file
-from search.reproduction.running import Job, going_on, run_all
+from search.reproduction.running import Job, run_all
 from search.reproduction.scores import TITLES, average_tables, class_tables
 from search.tables import UNTRAINED
+from search.tracking import going_on
 from store.errors import InputError
 from store.places import Place
 

@@ -2,12 +2,10 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,9 +22,8 @@ from search.folds import fit_fold, to_score
 from search.reproduction.experiments import Experiment, Inputs
 from search.reproduction.results import Result, result_file
 from search.shelf import Shelf
-from search.tracking import Record, tracked
+from search.tracking import Record, going_on
 from store.errors import InputError
-from store.files import write_atomically
 from store.progress import progress
 
 SYSTEMS_KEPT = (MODEL, PROBE, "always", "chance")
@@ -115,26 +112,6 @@ def run(inputs: Inputs, job: Job, folder: Path) -> None:
     with going_on("experiment", job.experiment.name, chosen, folder.parent, kept, job.parent) as record:
         _train_and_score(inputs, job, path, record)
     kept.unlink(missing_ok=True)
-
-
-@contextmanager
-def going_on(
-    kind: str, name: str, chosen: Mapping[str, Any], beside: Path, kept: Path, parent: str | None = None
-) -> Iterator[Record]:
-    """Record a run as `search.tracking.tracked` does, and go on with the one that was stopped before.
-
-    Parameters
-    ----------
-    kind, name, chosen, beside, parent
-        As there.
-    kept : Path
-        File with the id of the run; removed by whoever does not want it gone on with.
-    """
-    before = kept.read_text() if kept.is_file() else None
-    with tracked(kind, name, chosen, beside=beside, parent=parent, run=before) as record:
-        if record.id is not None:
-            write_atomically(kept, record.id.encode())
-        yield record
 
 
 def _train_and_score(inputs: Inputs, job: Job, path: Path, record: Record) -> None:

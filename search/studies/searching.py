@@ -1,7 +1,7 @@
 """A search for settings: a study of trials, then the best of them trained, saved and compared with the defaults."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,16 @@ from search.bootstrap import paired_difference
 from search.data import Data, load_data
 from search.evaluation import MODEL
 from search.fitting import Workbench
-from search.folds import fit_fold
+from search.making import fit
 from search.runs import folds_of, predicted, train
 from search.shelf import Shelf
 from search.splits import Fold
+from search.studies.database import local_storage, open_study, shown, told
 from search.studies.results import chosen_settings, describe_study, given_up, write_study
 from search.studies.space import load_space
-from search.studies.study import carry_out, open_study, prepare, run, run_workers
-from search.studies.trials import PARENT, Question, Trials
-from search.tracking import tracked
+from search.studies.study import carry_out, prepare, run, run_workers
+from search.studies.trials import Question, Trials
+from search.tracking import going_on
 from search.tuning import Aim
 from store.errors import InputError
 from store.features import FeatureStore
@@ -28,7 +29,7 @@ from store.places import Place, place
 from store.vocabulary import Vocabulary, class_members, load_vocabulary
 
 ENDING = ".search"  # of the folder beside the model
-_DATABASE, _SPACE = "study.sqlite3", "space.toml"
+_DATABASE, _SPACE, _RUN = "study.sqlite3", "space.toml", ".run"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Plan:
         Where to train.
     offset : float, optional
         As of `search.data.load_data`.
+    parent : str, optional
+        Recorded run that the trials of workers belong to.
     """
 
     store: str
@@ -74,12 +77,14 @@ class Plan:
     split: str
     device: str
     offset: float | None
+    parent: str | None = None
 
     def work(self, number: int, wanted: int) -> None:
         """Carry out trials in a process of their own."""
         opened = _Opened(self)
-        study = open_study(self.storage, self.out.name, self.settings.seed + 1 + number)
-        carry_out(study, wanted, opened.trials)
+        with told(self.storage):
+            study = open_study(self.storage, self.out.name, self.settings.seed + 1 + number)
+            carry_out(study, wanted, opened.trials)
 
 
 class _Opened:
@@ -98,12 +103,15 @@ class _Opened:
             raise InputError(
                 f"--split {plan.split}: a search holds out one test part; take blocked or leave-out:RECORDING"
             )
+        if not len(self.fold.split.test):
+            sources = ", ".join(map(str, self.data.sources))
+            raise InputError(f"{sources}: too little is annotated to search and to hold out a test part; annotate more")
         self.shelf = Shelf(self.store, self.data)
         space = load_space(plan.space)
         if not any(recording.has_sound for recording in self.data.recordings):
             space = space.without_sound()
         self.question = Question(space, plan.system, plan.settings, plan.metric, plan.folds, self.fold.split)
-        self.trials = Trials(self.shelf, self.vocabulary, self.question, plan.device, plan.out)
+        self.trials = Trials(self.shelf, self.vocabulary, self.question, plan.device, plan.out, plan.parent)
 
 
 def search(
@@ -168,13 +176,12 @@ def search(
         raise InputError(f"no system that can be searched for is called {system!r}; there are {', '.join(SYSTEMS)}")
     check_destination(out)
     folder = out.with_name(out.name + ENDING)
-    local = f"sqlite:///{(folder / _DATABASE).resolve()}"
     plan = Plan(
         store=str(store),
         annotations=tuple(annotation_paths),
         vocabulary=vocabulary,
         out=out,
-        storage=storage or local,
+        storage=local_storage(folder / _DATABASE) if storage is None else storage,
         space=space,
         system=system,
         settings=settings or settings_for(tune="fc"),
@@ -185,47 +192,56 @@ def search(
         offset=offset,
     )
     opened = _Opened(plan)
+    if storage is None:
+        _make(folder)
+    study = open_study(plan.storage, out.name, plan.settings.seed)
+    _make(folder)
+    with told(plan.storage):
+        name = str(folder) if storage is None else f"--storage {shown(storage)}, {out.name}"
+        notes = prepare(study, opened.question, opened.trials.identity, name)
+        write_atomically(folder / _SPACE, opened.question.space.text.encode())
+        chosen = {"trials": trials, "jobs": jobs, "metric": metric, "folds": folds, "split": split}
+        with going_on("search", out.name, chosen | asdict(plan.settings), out, folder / _RUN) as record:
+            record.data(opened.store, opened.data)
+            if jobs == 1:
+                run(study, trials, opened.trials)
+            else:
+                run_workers(study, trials, jobs, replace(plan, parent=record.id).work)
+            for number in given_up(study):
+                record.bury(number)
+            best, best_settings = chosen_settings(study, opened.question)
+            result = train(
+                store,
+                annotation_paths,
+                vocabulary,
+                out,
+                system=best,
+                split=split,
+                settings=best_settings,
+                device=device,
+                aim=aim,
+                offset=offset,
+            )
+            found = describe_study(study, metric) | {"folder": str(folder), "held_out": _compare(plan, opened, aim)}
+            write_study(study, found, folder)
+            record.metrics({"best": found["best"], "held_out/difference": found["held_out"]["difference"]})
+            for path in sorted(folder.iterdir()):
+                if path.suffix in (".json", ".csv", ".png", ".toml"):
+                    record.file(path, "study")
+    return result | {"search": found, "notes": [*result["notes"], *notes]}
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); name another place for the model") from error
-    study = open_study(plan.storage, out.name, plan.settings.seed)
-    notes = prepare(study, opened.question, opened.trials.identity, f"{storage or folder}")
-    write_atomically(folder / _SPACE, opened.question.space.text.encode())
-    chosen = {"trials": trials, "jobs": jobs, "metric": metric, "folds": folds, "split": split, **asdict(plan.settings)}
-    with tracked("search", out.name, chosen, beside=out, run=study.user_attrs.get(PARENT)) as record:
-        study.set_user_attr(PARENT, record.id)
-        record.data(opened.store, opened.data)
-        if jobs == 1:
-            run(study, trials, opened.trials)
-        else:
-            run_workers(study, trials, jobs, plan.work)
-        for number in given_up(study):
-            record.bury(number)
-        best, best_settings = chosen_settings(study, opened.question)
-        result = train(
-            store,
-            annotation_paths,
-            vocabulary,
-            out,
-            system=best,
-            split=split,
-            settings=best_settings,
-            device=device,
-            aim=aim,
-            offset=offset,
-        )
-        found = describe_study(study, metric) | {"folder": str(folder), "held_out": _compare(plan, opened)}
-        write_study(study, found, folder)
-        record.metrics({"best": found["best"], "held_out/difference": found["held_out"]["difference"]})
-        record.file(folder, "study")
-    return result | {"search": found, "notes": [*result["notes"], *notes]}
 
 
-def _compare(plan: Plan, opened: _Opened) -> dict[str, Any]:
+def _compare(plan: Plan, opened: _Opened, aim: Aim | None) -> dict[str, Any]:
     """Return how the saved model and one of the default settings do on the test part, which no trial has seen."""
     default = Workbench(opened.shelf, opened.vocabulary, plan.system, plan.settings, plan.device)
-    theirs = fit_fold(default, opened.data, opened.fold)[1].scored["test"]
+    theirs = fit(default, opened.data, [opened.fold], [None], aim).results[0].scored["test"]
     ours = predicted(load_model(plan.out), opened.data, opened.fold.split.test)
     difference = paired_difference([ours.counts[MODEL]], [theirs.counts[MODEL]])
     best, usual = (float(each.counts[MODEL].scores()[2].mean()) for each in (ours, theirs))

@@ -153,7 +153,7 @@ def _dimension(name: str, table: Any, where: str) -> Dimension:
     if keys == {"choices"}:
         choices = table["choices"] if isinstance(table["choices"], list) else []
         values = tuple(tuple(each) if isinstance(each, list) else each for each in choices)
-        if not values or not all(_fits(name, value, default) for value in values):
+        if not values or not all(_fits(name, value, default) and _within(name, value, default) for value in values):
             allowed = f" among {', '.join(_ALLOWED[name])}" if name in _ALLOWED else f" like {_word(default)}"
             raise InputError(f"{where}: choices = [...] has to list values{allowed}")
         return Dimension(choices=values)
@@ -162,12 +162,22 @@ def _dimension(name: str, table: Any, where: str) -> Dimension:
     low, high, log = table["from"], table["to"], table.get("log", False)
     if isinstance(default, bool | str | tuple) or not all(_fits(name, value, default) for value in (low, high)):
         raise InputError(f"{where}: from and to have to be numbers like {_word(default)}; or give choices = [...]")
-    least, most = (1 if isinstance(default, int) else 0), _AT_MOST.get(name, float("inf"))
+    least, most = _ends(name, default)
     if not (least <= low < high <= most) or (log and low == 0):
         raise InputError(
             f"{where}: from {low} to {high} is no range; from {least}{' (log: above it)' if log else ''} to {most} is"
         )
     return Dimension(low, high, log is True)
+
+
+def _ends(name: str, default: Any) -> tuple[float, float]:
+    """Return between which ends a number makes sense."""
+    return (1 if isinstance(default, int) else 0), _AT_MOST.get(name, float("inf"))
+
+
+def _within(name: str, value: Any, default: Any) -> bool:
+    least, most = _ends(name, default)
+    return isinstance(value, bool | str | tuple) or bool(least <= value <= most)
 
 
 def _fits(name: str, value: Any, default: Any) -> bool:

@@ -7,17 +7,21 @@ and tried again.
 
 import multiprocessing
 import signal
+import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from extract.engines import set_up_worker
 from heads.settings import Settings, settings_for
-from search.studies.trials import NAMED, Question, Trials
+from search.studies import database
+from search.studies.database import retry
+from search.studies.trials import NAMED, RAISED, Question, Trials
 from store.errors import InputError
-from store.progress import progress
+from store.progress import Advance, progress
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
@@ -25,67 +29,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-HEARTBEAT, GRACE = 5, 20  # seconds between signs of life, and without one until a trial is given to another worker
-_RETRIES = 3  # of a trial whose worker died
-_PRUNED_FROM = 6  # trials before any is given up
-_PRUNED_AFTER = 50  # per cent of the first fold
 _POLL = 0.5  # seconds
 _IDENTITY = "identity"
-
-
-def open_study(storage: str, name: str, seed: int) -> "Study":
-    """Open a study, or make it.
-
-    Parameters
-    ----------
-    storage : str
-        URL of a database, as ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME``.
-    name : str
-        What it is called there.
-    seed : int
-        Of the sampler. With several workers a study depends on who is faster, too.
-
-    Raises
-    ------
-    InputError
-        If the database cannot be opened.
-    """
-    import optuna
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        url = make_url(storage)
-        if url.drivername in ("postgres", "postgresql"):
-            url = url.set(drivername="postgresql+psycopg")  # the driver that the extra `postgres` installs
-        shown, local = url.render_as_string(hide_password=True), url.drivername.startswith("sqlite")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # the heartbeat
-            database = optuna.storages.RDBStorage(
-                url.render_as_string(hide_password=False),
-                engine_kwargs={"connect_args": {"timeout": 60}} if local else {"pool_pre_ping": True},
-                heartbeat_interval=HEARTBEAT,
-                grace_period=GRACE,
-                heartbeat_stale_trial_callback=_retry(),
-            )
-            return optuna.create_study(
-                storage=database,
-                study_name=name,
-                direction="maximize",
-                load_if_exists=True,
-                sampler=optuna.samplers.TPESampler(seed=seed, group=True, multivariate=True),
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=_PRUNED_FROM, n_warmup_steps=_PRUNED_AFTER),
-            )
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise InputError(f"--storage {storage}: is no URL of a database ({error})") from None
-    except ImportError:
-        raise InputError(f"--storage {shown}: its driver is missing; pip install 'chironomy[postgres]'") from None
-    except SQLAlchemyError as error:
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise InputError(
-            f"--storage {shown}: the database cannot be used ({reason:.200}); check it and the URL"
-        ) from None
 
 
 def prepare(study: "Study", question: Question, identity: str, place: str) -> list[str]:
@@ -115,7 +60,8 @@ def prepare(study: "Study", question: Question, identity: str, place: str) -> li
     known = study.user_attrs.get(_IDENTITY)
     if known not in (None, identity):
         raise InputError(
-            f"{place}: a study of other recordings, annotations, settings or space; choose another --out, or remove it"
+            f"{place}: a study of other recordings, annotations, settings, metric, folds or space; "
+            "choose another --out, or remove it"
         )
     notes = []
     if known is None:
@@ -128,17 +74,21 @@ def prepare(study: "Study", question: Question, identity: str, place: str) -> li
             else:
                 study.enqueue_trial(chosen, user_attrs={NAMED: name}, skip_if_exists=True)
     for trial in failed(study):
-        _retry()(study, trial)
+        retry()(study, trial)
     return notes
 
 
 def failed(study: "Study") -> list["FrozenTrial"]:
-    """Return the trials that failed and were not taken up again."""
+    """Return the trials that were stopped and not taken up again; those that failed by themselves are left."""
     from optuna.trial import TrialState
 
     trials = study.get_trials(deepcopy=False)
     retried = {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
-    return [trial for trial in trials if trial.state == TrialState.FAIL and trial.number not in retried]
+    return [
+        trial
+        for trial in trials
+        if trial.state == TrialState.FAIL and trial.number not in retried and RAISED not in trial.user_attrs
+    ]
 
 
 def run(study: "Study", wanted: int, trials: Trials) -> None:
@@ -154,15 +104,14 @@ def run(study: "Study", wanted: int, trials: Trials) -> None:
         What carries them out.
     """
     with progress("searching", wanted, "trials") as advance:
-        advance(_done(study), note=describe_best(study))
+        bar = _Bar(study, advance)
 
-        def after(study: "Study", trial: "FrozenTrial") -> None:
-            advance(1, note=describe_best(study))
+        def after(study: "Study", _: "FrozenTrial") -> None:
+            bar.show()
             _stop_if_done(study, wanted)
 
-        while _left(study, wanted):
+        while _more(study, wanted):
             study.optimize(trials, callbacks=[after])
-            _notice_the_dead(study)
 
 
 def run_workers(study: "Study", wanted: int, jobs: int, worker: Callable[[int, int], None]) -> None:
@@ -182,41 +131,54 @@ def run_workers(study: "Study", wanted: int, jobs: int, worker: Callable[[int, i
     Raises
     ------
     InputError
-        If the workers end though nothing was done.
+        If something goes wrong in a worker, or they end though nothing was done.
     """
-    context = multiprocessing.get_context("spawn")
-    shown = 0
     with progress("searching", wanted, "trials") as advance:
-        while _left(study, wanted):
-            before, problems = _done(study), context.SimpleQueue()
-            given = [(number, jobs, wanted, worker, problems) for number in range(jobs)]
-            processes = [context.Process(target=_work, args=each) for each in given]
-            try:
-                for process in processes:
-                    process.start()
-                while any(process.is_alive() for process in processes):
-                    time.sleep(_POLL)
-                    done = _done(study)
-                    advance(done - shown, note=describe_best(study))
-                    shown = done
-            except BaseException:
-                for process in processes:
-                    process.terminate()
-                for process in processes:
-                    process.join()
-                raise
+        bar = _Bar(study, advance)
+        while _more(study, wanted):
+            before = _done(study)
+            problem = _round(wanted, jobs, worker, bar)
+            if problem is not None:
+                raise InputError(f"{problem}; what is done is kept, and gone on from by the same command")
             _notice_the_dead(study)
             if _done(study) == before:
-                raise InputError("the search's workers ended early" if problems.empty() else problems.get())
+                raise InputError("the search's workers were killed before they had done anything; is memory short?")
 
 
-def describe_best(study: "Study") -> str:
-    """Return in words how well the best trial so far does."""
-    from optuna.trial import TrialState
+def _round(wanted: int, jobs: int, worker: Callable[[int, int], None], bar: "_Bar") -> str | None:
+    """Let workers work until all have ended; return what went wrong in the first that failed."""
+    context = multiprocessing.get_context("spawn")
+    problems = context.SimpleQueue()
+    processes = []
+    try:
+        with _uninterrupted():  # in which they are started, and which they take over: the parent deals with Ctrl-C
+            for number in range(jobs):
+                process = context.Process(target=_work, args=(number, jobs, wanted, worker, problems))
+                process.start()
+                processes.append(process)
+        while any(process.is_alive() for process in processes):
+            time.sleep(_POLL)
+            bar.show()
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
+    finally:
+        for process in processes:
+            process.join()
+    return None if problems.empty() else problems.get()
 
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    value, number = max(((trial.value or 0.0, trial.number) for trial in complete), default=(0.0, None))
-    return "" if number is None else f"best {value:.3f} (trial {number})"
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # where signals arrive in another
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _work(
@@ -226,16 +188,49 @@ def _work(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the trial in hand is given back
     try:
         worker(number, wanted)
-    except InputError as error:
-        problems.put(str(error))
     except KeyboardInterrupt:
         pass
+    except InputError as error:
+        problems.put(str(error))
+    except Exception as error:
+        problems.put(f"a trial failed ({type(error).__name__}: {' '.join(str(error).split()):.200})")
 
 
 def carry_out(study: "Study", wanted: int, trials: Trials) -> None:
     """Carry out trials until so many are done, others' at work on the same study counted."""
     if _left(study, wanted):
         study.optimize(trials, callbacks=[lambda study, _: _stop_if_done(study, wanted)])
+
+
+class _Bar:
+    """Shows how many trials of a study are done, whoever did them."""
+
+    def __init__(self, study: "Study", advance: Advance):
+        self._study, self._advance, self._shown = study, advance, 0
+        self.show()
+
+    def show(self) -> None:
+        """Bring it up to date."""
+        done = _done(self._study)
+        self._advance(done - self._shown, note=_describe_best(self._study))
+        self._shown = done
+
+
+def _describe_best(study: "Study") -> str:
+    from optuna.trial import TrialState
+
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete:
+        return ""
+    best = study.best_trial
+    return f"best {best.value:.3f} (trial {best.number})"
+
+
+def _more(study: "Study", wanted: int) -> bool:
+    """Return whether there is a trial to begin, that of a worker included which turns out to be dead."""
+    if not _left(study, wanted):
+        _notice_the_dead(study)
+    return _left(study, wanted)
 
 
 def _stop_if_done(study: "Study", wanted: int) -> None:
@@ -265,7 +260,7 @@ def _notice_the_dead(study: "Study") -> None:
     """
     import optuna
 
-    until = time.monotonic() + GRACE + 2 * HEARTBEAT
+    until = time.monotonic() + database.GRACE + 2 * database.HEARTBEAT
     while time.monotonic() < until:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -273,15 +268,6 @@ def _notice_the_dead(study: "Study") -> None:
         if not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             return
         time.sleep(_POLL)
-
-
-def _retry() -> Callable[["Study", "FrozenTrial"], None]:
-    """Return what puts a trial back into the queue."""
-    import optuna
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=_RETRIES)
 
 
 def _paper(settings: Settings) -> Settings:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from heads.settings import Settings
 from heads.training import AstrayError
-from search.evaluation import MODEL, Scored, evaluation
+from search.evaluation import MODEL, OVERLAPS, Scored, evaluation
 from search.fitting import Workbench
 from search.folds import fit_fold
 from search.shelf import Shelf
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 _WHOLE = 100  # steps of a fold
-PARENT, NAMED, RUN = "tracking_run", "setting", "tracking_run"  # attributes of a study, of a trial
+NAMED, RUN, RAISED = "setting", "tracking_run", "raised"  # attributes of a trial
+_HIGH = ("macro_f1", "supported_macro_f1", "micro_f1")  # scores of every level, better if higher
+_HIGH_OF_CLIPS = ("mean_average_precision", "batch_averaged_f1")
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Question:
     settings : Settings
         Where the space says nothing of them.
     metric : str
-        What is to be high: a score of `search.evaluation.evaluation`, levels apart by slashes, as ``macro_f1`` or
-        ``event/0.5/macro_f1``; the mean over the folds counts.
+        What is to be high: a score of `search.evaluation.evaluation` for which that is good, levels apart by slashes,
+        as ``macro_f1`` or ``event/0.5/macro_f1``; the mean over the folds counts.
     folds : int
         Of the cross-validation.
     split : Split
@@ -75,16 +78,27 @@ class Trials:
         Where to train.
     beside : Path
         Where runs are recorded, if nowhere else.
+    parent : str, optional
+        Recorded run that the trials belong to, in another process than that one.
 
     Raises
     ------
     InputError
-        If too little is annotated for so many folds.
+        If too little is annotated for so many folds, or there is no such metric.
     """
 
-    def __init__(self, shelf: Shelf, vocabulary: Vocabulary, question: Question, device: str, beside: Path):
+    def __init__(
+        self,
+        shelf: Shelf,
+        vocabulary: Vocabulary,
+        question: Question,
+        device: str,
+        beside: Path,
+        parent: str | None = None,
+    ):
         self._shelf, self._vocabulary, self._device = shelf, vocabulary, device
-        self._question, self._beside = question, beside
+        self._question, self._beside, self._parent = question, beside, parent
+        _check_metric(question.metric)
         known = np.zeros(len(shelf.data.labels.known), bool)
         known[np.concatenate([question.split.training, question.split.validation])] = True
         timeline = replace(shelf.data.timeline, known=known)
@@ -117,10 +131,9 @@ class Trials:
         import optuna
 
         system, settings = self._question.space.ask(trial, self._question.system, self._question.settings)
-        parent = trial.study.user_attrs.get(PARENT)
         name = trial.user_attrs.get(NAMED, f"trial {trial.number}")
         chosen = {"system": system, **asdict(settings)}
-        with tracked("trial", name, chosen, beside=self._beside, parent=parent) as record:
+        with tracked("trial", name, chosen, beside=self._beside, parent=self._parent) as record:
             trial.set_user_attr(RUN, record.id)
             bench = Workbench(self._shelf, self._vocabulary, system, settings, self._device)
             scores: list[float] = []
@@ -133,39 +146,40 @@ class Trials:
                     scores.append(self.score(result.scored["test"]))
                     record.epochs(result.history, fold.name)
                     record.metrics({self._question.metric: scores[-1]}, step=number)
-            except (AstrayError, optuna.TrialPruned) as error:
-                given_up = str(error) or "others were better by then"
+            except (AstrayError, MemoryError, torch.OutOfMemoryError, optuna.TrialPruned) as error:
+                short = isinstance(error, MemoryError | torch.OutOfMemoryError)
+                given_up = "memory was too short for it" if short else str(error) or "others were better by then"
                 record.tags({"given up": given_up})  # no failure
+            except Exception as error:
+                trial.set_user_attr(RAISED, repr(error)[:500])
+                raise
             else:
                 record.metrics({"score": float(np.mean(scores))})
                 return float(np.mean(scores))
         raise optuna.TrialPruned(given_up)
 
     def score(self, scored: Scored) -> float:
-        """Return the metric of some scored clips.
-
-        Raises
-        ------
-        InputError
-            If there is no such metric.
-        """
+        """Return the metric of some scored clips."""
         if self._question.metric == "macro_f1":  # what needs no intervals needs no second
             return float(scored.counts[MODEL].scores()[2].mean())
         found: Any = evaluation(self._vocabulary.classes, scored)
         for name in self._question.metric.split("/"):
-            found = found.get(name) if isinstance(found, dict) else None
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            raise InputError(
-                f"--metric {self._question.metric}: no such score; take macro_f1, frame/macro_f1, event/0.5/macro_f1, "
-                "mean_average_precision or another that evaluate --json prints"
-            )
+            found = found[name]
         return float(found)
+
+
+def _check_metric(metric: str) -> None:
+    levels = ("", "frame/", *(f"event/{overlap}/" for overlap in OVERLAPS))
+    known = [*(level + name for level in levels for name in _HIGH), *_HIGH_OF_CLIPS]
+    if metric not in known:
+        raise InputError(f"--metric {metric}: no such score; there are {', '.join(known)}")
 
 
 class _Watch:
     """Tells the study after each epoch how a trial is doing, and gives up where others were better by then.
 
-    What is compared is the mean of the best validation scores of the folds so far; a step is a hundredth of a fold.
+    What is told is the mean, over the folds so far, of the best score on what is watched (mean average precision);
+    a step is a hundredth of a fold. Of a trial, Optuna compares the highest that was told.
     """
 
     def __init__(self, trial: "Trial", fold: int, epochs: int, before: Sequence[float]):

@@ -35,5 +35,6 @@ background, with its telemetry off.
 """
 
 from search.tracking.record import Record, tracked
+from search.tracking.resuming import going_on
 
-__all__ = ["Record", "tracked"]
+__all__ = ["Record", "going_on", "tracked"]

@@ -47,6 +47,17 @@ class RunsPlace:
         where = '"$MLFLOW_TRACKING_URI"' if self.folder is None else shlex.quote(self.uri)
         return f"MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri {where}"
 
+    @property
+    def artifacts(self) -> str | None:
+        """Where files go: beside a database that is a file, since MLflow would put them where the program is called.
+
+        None where a server decides.
+        """
+        beside = self.folder
+        if beside is None and self.uri.startswith("sqlite:///"):
+            beside = Path(self.uri.removeprefix("sqlite:///").partition("?")[0]).absolute().parent
+        return None if beside is None else (beside / ARTIFACTS).as_uri()
+
 
 def is_on() -> bool:
     """Return whether runs are recorded at all."""
@@ -83,7 +94,7 @@ def connect(place: RunsPlace) -> tuple[Any, str]:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    location = None if place.folder is None else (place.folder / ARTIFACTS).as_uri()
+    location = place.artifacts
     make_database(place.uri, location)
     client = MlflowClient(place.uri, registry_uri=place.uri)
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
@@ -109,3 +120,15 @@ def reopened(client: Any, run: str) -> str | None:
             raise
         return None
     return run
+
+
+def is_running(client: Any, run: str) -> bool:
+    """Return whether a run is in this place, and not ended."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(run).info.status == "RUNNING")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False

@@ -20,7 +20,7 @@ from search.tracking.drawing import draw_classes
 from search.tracking.entries import log_metrics, log_parameters, log_tags, score_metrics
 from search.tracking.inputs import log_data
 from search.tracking.models import log_model
-from search.tracking.place import RunsPlace, connect, is_on, prepare, reopened, runs_place
+from search.tracking.place import RunsPlace, connect, is_on, is_running, prepare, reopened, runs_place
 from search.tracking.surroundings import surroundings
 from store.features import FeatureStore
 
@@ -182,10 +182,10 @@ class Record:
         self._do(lambda client, run: log_model(client, run, folder), _UPLOAD)
 
     def bury(self, run: str) -> None:
-        """Mark another run as KILLED that is RUNNING still: its process is known to be gone."""
+        """Mark another run as KILLED that is RUNNING still: its process is known to be gone. Elsewhere it is left."""
 
         def mark(client: Any, _: str) -> None:
-            if client.get_run(run).info.status == "RUNNING":
+            if is_running(client, run):
                 client.set_terminated(run, "KILLED")
 
         self._do(mark)
