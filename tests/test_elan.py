@@ -561,10 +561,10 @@ def test_sample_to_text_and_back(elan_sample, tmp_path):
     source = read(elan_sample)
     for ending in (".csv", ".txt"):
         convert(source.path, tmp_path / f"a{ending}")
-        convert(tmp_path / f"a{ending}", tmp_path / "b.eaf")
+        convert(tmp_path / f"a{ending}", tmp_path / f"b{ending}.eaf")
         expected = [(each.tier, each.begin, each.end, " ".join(each.value.split())) for each in source.intervals]
         found = [
             (each.tier, each.begin, each.end, " ".join(each.value.split()))
-            for each in read(tmp_path / "b.eaf").intervals
+            for each in read(tmp_path / f"b{ending}.eaf").intervals
         ]
         assert found == expected

@@ -206,6 +206,20 @@ def test_webvtt_as_others_write_it(tmp_path: Path) -> None:
         )
 
 
+def test_a_webvtt_cue_needs_no_empty_line_before_it(tmp_path: Path) -> None:
+    """As the specification has it: a line with times begins a cue wherever it stands, also in header and note."""
+    cue = "00:0{0}.000 --> 00:0{0}.500\n<v x>{0}\n"
+    one, two = (Interval(second, second + 0.5, "x", str(second)) for second in (1, 2))
+    path = tmp_path / "a.vtt"
+    for between in ("", "Kind: captions\n", "\n", "\nNOTE\n", "\nNOTE\nof two lines\n", "\nfirst\n"):
+        path.write_text(f"WEBVTT\n{between}{cue.format(1)}{cue.format(2)}")
+        assert read(path).intervals == (one, two)
+    path.write_text("WEBVTT\n\nNOTE a --> b\n" + cue.format(1))
+    assert read(path).intervals == (one,)
+    path.write_text(f"WEBVTT\n\n{cue.format(1)}second\n{cue.format(2)}")
+    assert read(path).intervals == (replace(one, value="1\nsecond"), two)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -402,3 +416,17 @@ def test_convert_on_the_command_line(tmp_path: Path, ending: str) -> None:
     assert done.returncode == 1
     assert re.fullmatch(rf"chironomy: {re.escape(str(out))}\b.*\n", done.stderr)
     assert not (tmp_path / "b.csv").exists()
+
+
+@pytest.mark.parametrize("source", ["a.vtt", "a.eaf"])
+@pytest.mark.parametrize("out", ["mine.eaf", "mine.csv", "folder.eaf"])
+def test_convert_replaces_no_file(tmp_path: Path, source: str, out: str) -> None:
+    write(tmp_path / source, [Interval(1, 2, "x")])
+    (tmp_path / "folder.eaf").mkdir()
+    for name in ("mine.eaf", "mine.csv"):
+        write(tmp_path / name, [Interval(3, 4, "mine")])
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(InputError, match=rf"{out}: is there already; name a new file"):
+        convert(tmp_path / source, tmp_path / out)
+    convert(tmp_path / "mine.eaf", tmp_path / "mine.eaf")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before

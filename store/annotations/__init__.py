@@ -135,10 +135,13 @@ def convert(source: Path, out: Path) -> None:
     Raises
     ------
     InputError
-        If `source` cannot be read, or `out` cannot be written or hold what is in it.
+        If `source` cannot be read, or `out` is there already, cannot be written or cannot hold what is in it.
     """
     file = read(source)
-    if check_ending(source) == check_ending(out) == ".eaf":
+    copied = check_ending(source) == check_ending(out) == ".eaf"
+    if out.exists() and not (copied and out.samefile(source)):
+        raise InputError(f"{out}: is there already; name a new file")
+    if copied:
         write_atomically(out, source.read_bytes())
     else:
         write(out, file.intervals, media=file.media, tiers=file.tiers)

@@ -50,20 +50,24 @@ def webvtt(intervals: Sequence[Interval]) -> bytes:
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield what stands between empty lines, with the number of its first line."""
+    """Yield header, cues and notes, with the number of the first line of each.
+
+    They end at an empty line, or before the times of the next cue.
+    """
     block: list[str] = []
     for number, line in enumerate([*lines[1:], ""], 2):
-        if line:
-            block.append(line)
-        elif block:
+        times_wanted = len(block) == 1 and number > 3 and "-->" not in block[0]  # a cue's name may precede its times
+        if block and (not line or ("-->" in line and not times_wanted)):
             yield number - len(block), block
             block = []
+        if line:
+            block.append(line)
 
 
 def _cue(path: Path, number: int, block: Sequence[str]) -> Iterator[Interval]:
-    if number == 2 or _NO_CUE.match(block[0]):  # the header goes on, or a note
-        return
     at = next((place for place, line in enumerate(block[:2]) if "-->" in line), None)
+    if (number == 2 and at is None) or (at != 1 and _NO_CUE.match(block[0])):  # the header goes on, or a note
+        return
     if at is None:
         raise _bad(path, number, block[0], "no cue: its times are missing")
     match = _TIMING.fullmatch(block[at])
