@@ -1,6 +1,9 @@
 """Single annotations edited in place: nothing else in the file changes, and the rest keeps its identity."""
 
+import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -264,3 +267,86 @@ def elements(path: Path) -> list[tuple[Interval, str]]:
     ids = [each.get("ANNOTATION_ID") for each in tier.iterfind("ANNOTATION/ALIGNABLE_ANNOTATION")]
     intervals = [each for each in read(path).intervals if each.tier == "t"]
     return list(zip(intervals, ids, strict=True))
+
+
+# Damage: one thing of a file like ELAN's is missing, or has another name or value
+
+
+def damages() -> Iterator[tuple[Any, str]]:
+    """Yield documents, each with one element or attribute that is gone, misnamed or the value of another; and which."""
+    chance = random.Random(1)
+    document = DOCUMENT.replace(
+        "    <LINGUISTIC_TYPE",
+        """\
+    <TIER LINGUISTIC_TYPE_REF="p" TIER_ID="nod [chironomy]"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a6" \
+TIME_SLOT_REF1="s1" TIME_SLOT_REF2="s4"><ANNOTATION_VALUE>nod</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+    </TIER><TIER LINGUISTIC_TYPE_REF="note" PARENT_REF="nod [chironomy]" TIER_ID="nod [chironomy] confidence">
+    <ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a7" ANNOTATION_REF="a6"><ANNOTATION_VALUE>0.5</ANNOTATION_VALUE>
+    </REF_ANNOTATION></ANNOTATION></TIER>
+    <LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="p" TIME_ALIGNABLE="true"/>
+    <LINGUISTIC_TYPE""",
+        1,
+    )
+    values = sorted({value for element in etree.fromstring(document).iter("*") for value in element.attrib.values()})
+    for at, element in enumerate(etree.fromstring(document).iter("*")):
+        for name in (None, *element.attrib):
+            for how in ("gone", "misnamed", "other"):
+                root = etree.fromstring(document)
+                chosen = list(root.iter("*"))[at]
+                if name is None and how == "gone" and at:
+                    chosen.getparent().remove(chosen)
+                elif name is None and how == "misnamed":
+                    chosen.tag = "OTHER"
+                elif name is None:
+                    chosen.addnext(etree.fromstring(etree.tostring(chosen, with_tail=False)) if at else etree.Comment())
+                elif how == "other":
+                    chosen.set(name, chance.choice(values))
+                else:
+                    value = chosen.attrib.pop(name)
+                    chosen.attrib.update({"OTHER": value} if how == "misnamed" else {})
+                yield root, f"{element.tag} {element.get('ANNOTATION_ID') or element.get('TIER_ID')} {name} {how}"
+
+
+EDITS: list[Any] = [
+    lambda document: document.set_tiers({"hand": [Interval(1.25, 1.5, "hand", "left"), Interval(6, 7, "hand", "x")]}),
+    lambda document: document.set_tiers({"hand": hand(document)[1:], "fingers": [Interval(1.5, 1.75, "fingers", "x")]}),
+    lambda document: document.set_tiers({"hand": [], "notes": [], "nod [chironomy]": []}),
+    lambda document: document.set_tiers({"new": [Interval(1, 2, "new")], "OTHER": [Interval(1, 2, "OTHER")]}),
+    lambda document: document.replace_predicted([Interval(2, 3, "nod [chironomy]", "nod", 0.5)], "me"),
+    lambda document: document.replace_predicted([Interval(2, 3, "bow [chironomy]", "bow", 0.5)], "me"),
+]
+
+
+def test_damage_is_read_and_edited_or_refused(tmp_path: Path) -> None:
+    """Never a traceback; and what was edited can be read again."""
+    path, failed, edited = tmp_path / "a.eaf", [], 0
+    for root, what in damages():
+        content = etree.tostring(root)
+        for number, edit in enumerate([EafDocument.annotations, *EDITS]):
+            try:
+                document = EafDocument.from_bytes(content, path)
+                edit(document)
+            except InputError as error:
+                assert "\n" not in str(error)  # noqa: PT017
+                continue
+            except Exception as error:
+                failed.append(f"{what}, edit {number}: {error!r}")
+                continue
+            edited += 1
+            EafDocument.from_bytes(document.content(), path).annotations()
+    assert not failed, chr(10).join(failed)
+    assert edited > 500
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('<REF_ANNOTATION ANNOTATION_ID="a5"', '<NOTE ANNOTATION_ID="a5"', "line 36: NOTE is no annotation"),
+        (' TIER_ID="notes"', "", r"a tier has no name \(TIER_ID\)"),
+    ],
+)
+def test_damage_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = DOCUMENT.replace(old, new).replace("</REF_ANNOTATION>", "</NOTE>" if "NOTE" in new else "</REF_ANNOTATION>")
+    (tmp_path / "a.eaf").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "a.eaf")

@@ -225,14 +225,20 @@ def _arrange(tier: Any, span_of: dict[Any, Span], loose: Iterable[Any]) -> None:
             wrapper = etree.Element("ANNOTATION")
             wrapper.append(element)
         else:
-            before, after = (next(wrapper.itersiblings("ANNOTATION", preceding=way), None) for way in (True, False))
-            in_order = before is None or span_of[before[0]] <= span
-            if in_order and (after is None or span <= span_of[after[0]]):
+            before, after = (_neighbour(wrapper, preceding=way) for way in (True, False))
+            in_order = before is None or span_of[before] <= span
+            if in_order and (after is None or span <= span_of[after]):
                 continue
             elan_tree.remove(wrapper)
         standing = tier.iterfind("ANNOTATION/*")
         following = next((each for each in standing if span_of[each] > span), None)
         elan_tree.insert(tier, wrapper, None if following is None else following.getparent(), depth=2)
+
+
+def _neighbour(wrapper: Any, *, preceding: bool) -> Any:
+    """Return the annotation next to one on its tier, or None."""
+    wrappers = wrapper.itersiblings("ANNOTATION", preceding=preceding)
+    return next((each for other in wrappers for each in other.iterchildren("*", reversed=preceding)), None)
 
 
 class _Links:
@@ -282,7 +288,7 @@ class _Dependents:
             return
         name = self._tier.get("TIER_ID")
         constraint = elan_types.constraint(self._root, self._tier)
-        if constraint not in _EDITABLE:
+        if constraint not in _EDITABLE or self._tier.find("ANNOTATION/REF_ANNOTATION") is not None:
             raise self._refused(f"tier {name!r} depends on another, and its times with it")
         own = confidence_element(self._root, self._tier)
         for old in gone:

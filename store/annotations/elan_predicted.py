@@ -46,7 +46,7 @@ def replace_predicted(root: Any, path: Path, by_tier: Mapping[str, Sequence[Inte
     spans = annotation_spans(root, path)
     _remove(root, gone)
     for tier in there.values():
-        del tier.attrib["LINGUISTIC_TYPE_REF"]  # so that a vocabulary no longer wanted is out of use
+        tier.attrib.pop("LINGUISTIC_TYPE_REF", None)  # so that a vocabulary no longer wanted is out of use
     elan_types.drop_unused(root, used, _TYPE_NAME)
     if by_tier:
         type_name = _predicted_type(root, by_tier)

@@ -9,7 +9,7 @@ Times here are whole milliseconds, as in the file.
 import re
 from collections import defaultdict
 from collections.abc import Container
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,17 @@ def annotation_spans(root: Any, path: Path) -> dict[str, tuple[int, int]]:
     Parameters and errors are those of `read_intervals`.
     """
     tiers = root.findall("TIER")
+    for tier in tiers:
+        if tier.get("TIER_ID") is None:
+            raise _damaged(path, tier, "a tier has no name (TIER_ID)")
     slots = _slots(root, path)
     for tier in _parents_first(tiers, path):
         _align(_slot_sequence(tier, slots, path), slots)
     spans = _alignable_spans(tiers, slots, path)
     _add_references(tiers, spans, path)
+    for element in chain.from_iterable(tier.iterfind("ANNOTATION/*") for tier in tiers):
+        if element.get("ANNOTATION_ID") not in spans:
+            raise _damaged(path, element, f"{element.tag} is no annotation that ELAN has")
     return spans
 
 
