@@ -1,6 +1,7 @@
 """Single annotations edited in place: nothing else in the file changes, and the rest keeps its identity."""
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,26 @@ def test_inside_the_parent(document: EafDocument) -> None:
     assert [each for each in document.annotations().intervals if each.tier == "fingers"] == inner
     with pytest.raises(InputError, match="'fingers' stands inside the annotation 'left'"):
         document.set_intervals("hand", [Interval(1, 1.2, "hand", "left"), *hand(document)[1:]])
+
+
+def test_two_tiers_of_one_name_are_read_but_not_edited(tmp_path: Path) -> None:
+    """ELAN makes none, but scripts do: an edit would put what is on both of them on one."""
+    path = tmp_path / "a.eaf"
+    for tier in ("hand", "nod [chironomy]"):
+        write(path, [Interval(1, 2, tier, "x", 0.5), Interval(3, 4, "other", "y", 0.5)])
+        root = etree.parse(str(path))
+        root.xpath("//TIER[@TIER_ID='other']")[0].set("TIER_ID", tier)
+        root.write(str(path))
+        document = EafDocument.open(path)
+        assert document.annotations().tiers == (tier,)
+        for edit in (
+            lambda: document.set_intervals(tier, [Interval(1, 2.5, tier, "x"), Interval(3, 4, tier, "y")]),  # noqa: B023
+            lambda: document.replace_predicted([Interval(1, 2, "nod [chironomy]")], "me"),  # noqa: B023
+        )[: 1 + tier.startswith("nod")]:
+            with pytest.raises(InputError, match=re.escape(f"a.eaf: there are 2 tiers {tier!r}; rename one in ELAN")):
+                edit()
+        document.set_intervals("new", [Interval(1, 2, "new")])
+        assert len(document.annotations().intervals) == 3
 
 
 def test_a_new_tier(document: EafDocument) -> None:

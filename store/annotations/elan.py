@@ -13,7 +13,7 @@ from lxml import etree
 
 from store.annotations import elan_tree, elan_types
 from store.annotations.elan_edit import Span
-from store.annotations.elan_intervals import add_tiers, check_times, refuse_taken, set_intervals
+from store.annotations.elan_intervals import add_tiers, check_times, refuse_taken, refuse_twins, set_intervals
 from store.annotations.elan_predicted import replace_predicted
 from store.annotations.elan_times import annotation_spans, read_intervals
 from store.annotations.media import media_for, media_names
@@ -208,9 +208,9 @@ class EafDocument:
         Raises
         ------
         InputError
-            If ELAN could not hold them (they overlap, or lie outside those of the tier's parent), or
-            something else in the file depends on an annotation to be removed or has times inside of one to
-            be moved. The document is then unchanged.
+            If ELAN could not hold them (they overlap, or lie outside those of the tier's parent), two tiers
+            have that name, or something else in the file depends on an annotation to be removed or has times
+            inside of one to be moved. The document is then unchanged.
         """
         self.set_tiers({tier: intervals})
 
@@ -234,6 +234,7 @@ class EafDocument:
             if any(interval.tier != tier for interval in intervals):
                 raise ValueError(f"all intervals must be of the tier {tier!r}")
             check_times(self.path, tier, intervals)
+        refuse_twins(self._root, self.path, wanted)
         spans = annotation_spans(self._root, self.path) if self._spans is None else self._spans
         self._spans = None
         file = self._annotations(spans, {*sorted_by_tier, *map(confidence_tier, sorted_by_tier)})
@@ -288,6 +289,7 @@ class EafDocument:
             by_tier.setdefault(elan_tree.xml_text(interval.tier), []).append(interval)
         for name, members in by_tier.items():
             check_times(self.path, name, members)
+        refuse_twins(self._root, self.path, by_tier)
         self.annotations()  # refuses what could not be read again
         return by_tier
 

@@ -6,7 +6,7 @@ them, so that no other annotation moves.
 """
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from store.annotations import elan_tree, elan_types
 from store.annotations.elan_confidence import confidence_element, confidences, set_confidences
 from store.annotations.elan_edit import ANNOTATION_REFS, Editor, Span, set_value
 from store.annotations.model import Interval, milliseconds
+from store.annotations.tiers import confidence_tier, is_predicted
 from store.errors import InputError
 
 LAST_TIME = 2**32 - 1  # milliseconds: TIME_VALUE is an xsd:unsignedInt
@@ -141,6 +142,15 @@ def refuse_taken(root: Any, path: Path, names: Iterable[str]) -> None:
     for name in names:
         if name in taken:
             raise InputError(f"{path}: there is a tier {name!r} already; rename it in ELAN")
+
+
+def refuse_twins(root: Any, path: Path, names: Iterable[str]) -> None:
+    """Refuse to edit tiers whose name, or that of their confidences, stands twice: one is taken for the other."""
+    count = Counter(tier.get("TIER_ID") for tier in root.iterfind("TIER"))
+    names = list(names)
+    for name in (*names, *(confidence_tier(name) for name in names if is_predicted(name))):
+        if count[name] > 1:
+            raise InputError(f"{path}: there are {count[name]} tiers {name!r}; rename one in ELAN")
 
 
 def check_times(path: Path, tier: str, intervals: Iterable[Interval]) -> None:
