@@ -8,7 +8,6 @@ that scripts cannot read.
 
 import secrets
 from collections.abc import MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -42,8 +41,8 @@ class Guard:
 
     def __init__(self, app: Any, host: str, port: int, token: str):
         self.app, self.token = app, token
-        names = {"127.0.0.1", "localhost", "[::1]"} if is_loopback(host) else {host_in_url(host)}
-        self.hosts = {f"{name}:{port}" for name in names}
+        names = {host_in_url(host).lower()} | ({"127.0.0.1", "localhost", "[::1]"} if is_loopback(host) else set())
+        self.hosts = {f"{name}:{port}" for name in names} | (names if port == 80 else set())  # browsers leave 80 out
         self.cookie = f"chironomy-{port}"  # cookies are not told apart by port
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -72,7 +71,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Return status and reason if a request is not answered."""
         headers = _Headers(scope)
-        host = headers.only("host")
+        host = (headers.only("host") or "").lower()
         if host not in self.hosts:
             return 421, "this is another host's page"
         origin = headers.only("origin")
@@ -91,11 +90,9 @@ class Guard:
     def _knows(self, scope: Scope, headers: "_Headers") -> bool:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[-1] if _opens(scope) else None
         if given is None:
-            try:
-                cookie = SimpleCookie(headers.only("cookie") or "").get(self.cookie)
-            except CookieError:
-                cookie = None
-            given = "" if cookie is None else cookie.value
+            # By hand: where another program's cookie is not as it should be, SimpleCookie gives none at all.
+            pairs = (pair.strip().partition("=") for pair in (headers.only("cookie") or "").split(";"))
+            given = next((value for name, _, value in pairs if name == self.cookie), "")
         return secrets.compare_digest(given.encode(), self.token.encode())
 
 
@@ -111,7 +108,7 @@ class _Headers:
 
 def is_loopback(host: str) -> bool:
     """Return whether a host is this machine alone."""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    return host.lower() in ("localhost", "::1") or host.startswith("127.")
 
 
 def host_in_url(host: str) -> str:

@@ -1,10 +1,12 @@
 """What a model finds, beside what is there: as a change that can be taken back."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from review.marks import Change, Mark, Sheet
 from store.annotations import Interval
+from store.matching import merge
 from store.predicted import beside_reviewed
 
 if TYPE_CHECKING:
@@ -30,12 +32,13 @@ def proposal(
         The predicted tiers whose marks are replaced.
     """
     start = sheet.origin / 1000
-    reviewed = [(each.begin + start, each.end + start) for each in sheet.intervals(annotated_tier)]
+    reviewed = merge((each.begin / 1000, each.end / 1000) for each in sheet.tiers.get(annotated_tier, []))
     removed, added = [], []
     for tier in tiers:
         present = {_place(mark): mark for mark in sheet.tiers.get(tier, [])}
         earlier = [Interval(mark.begin / 1000, mark.end / 1000, tier, *mark[2:]) for mark in present.values()]
-        fresh = [each for each in predictions if each.tier == tier and each.begin >= start]
+        mine = [each for each in predictions if each.tier == tier and each.end > start]
+        fresh = [replace(each, begin=max(each.begin, start)) for each in mine]  # ELAN shows nothing before its time 0
         wanted = {_place(mark): mark for mark in map(_mark, beside_reviewed(earlier, fresh, reviewed))}
         removed += [(tier, mark) for place, mark in present.items() if place not in wanted]
         added += [(tier, mark) for place, mark in wanted.items() if place not in present]

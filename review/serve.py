@@ -1,6 +1,8 @@
 """A review is opened: server and page, until Ctrl-C."""
 
 import json
+import logging
+import os
 import secrets
 import socket
 import webbrowser
@@ -20,6 +22,12 @@ from store.vocabulary import Vocabulary
 LOOPBACK = "127.0.0.1"
 
 
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is broken off now is no error
+        await super().shutdown(sockets)
+
+
 class ReviewServer:
     """The server of one review; `address` has the token.
 
@@ -35,25 +43,36 @@ class ReviewServer:
     Raises
     ------
     InputError
-        If nothing can listen there.
+        If nothing can listen there, or the host stands for all addresses, which no request could be checked against.
     """
 
     def __init__(self, desk: Desk, host: str = LOOPBACK, port: int = 0):
         self.desk = desk
         try:
             family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            if address[0] in ("0.0.0.0", "::"):
+                raise InputError(f"{host}: means all addresses of this machine; name the address that others use")
             self._socket = socket.socket(family, socket.SOCK_STREAM)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name != "nt":  # where it would let two programs listen at one port
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind(address)
             self._socket.listen()  # whoever opens the page at once waits until it is served
-        except OSError as error:
-            raise InputError(f"{host}:{port}: cannot be listened on ({error.strerror}); give another --port") from error
+        except (OSError, UnicodeError) as error:  # the latter of a name that cannot be one
+            why = getattr(error, "strerror", error)
+            raise InputError(f"{host}:{port}: cannot be listened on ({why}); give another --host or --port") from error
         self.port = self._socket.getsockname()[1]
         self.token = secrets.token_urlsafe(32)
         self.address = f"http://{host_in_url(host)}:{self.port}/?token={self.token}"
         guarded = Guard(make_app(desk), host, self.port, self.token)
-        config = uvicorn.Config(guarded, log_level="warning", access_log=False, ws="none", server_header=False)
-        self.server = uvicorn.Server(config)
+        config = uvicorn.Config(
+            guarded,
+            log_level="warning",
+            access_log=False,
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=1,  # seconds: a browser holds on to the video for as long as it likes
+        )
+        self.server = _Server(config)
 
     def run(self) -> None:
         """Serve until stopped."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from review.desk import Desk, Sources
-from review.serve import ReviewServer
+from review.serve import LOOPBACK, ReviewServer
 from review.session import Session
 from store.vocabulary import Vocabulary
 
@@ -58,16 +58,22 @@ class Client:
 
 @contextmanager
 def served(
-    video: Path, annotations: Path, vocabulary: Vocabulary | None = None, sources: Sources | None = None
+    video: Path,
+    annotations: Path,
+    vocabulary: Vocabulary | None = None,
+    sources: Sources | None = None,
+    host: str = LOOPBACK,
 ) -> Iterator[tuple[ReviewServer, Desk]]:
     session = Session.open(annotations, video, vocabulary)
     desk = Desk(video, session, sources or Sources())
-    server = ReviewServer(desk)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
     try:
-        yield server, desk
+        server = ReviewServer(desk, host)
+        thread = threading.Thread(target=server.run, name="review", daemon=True)
+        thread.start()
+        try:
+            yield server, desk
+        finally:
+            server.stop()
+            thread.join(10)
     finally:
-        server.stop()
-        thread.join(10)
         desk.stop()

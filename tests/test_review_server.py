@@ -4,8 +4,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import urllib.request
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -192,9 +196,50 @@ def test_the_page_names_no_other_place() -> None:
 
 
 def test_another_name_is_answered_only_where_it_was_asked_for() -> None:
-    assert Guard(None, "127.0.0.1", 80, "t").hosts == {"127.0.0.1:80", "localhost:80", "[::1]:80"}
-    assert Guard(None, "studio.local", 80, "t").hosts == {"studio.local:80"}
-    assert Guard(None, "fd00::1", 80, "t").hosts == {"[fd00::1]:80"}
+    assert Guard(None, "127.0.0.1", 81, "t").hosts == {"127.0.0.1:81", "localhost:81", "[::1]:81"}
+    assert Guard(None, "Studio.local", 81, "t").hosts == {"studio.local:81"}
+    assert Guard(None, "fd00::1", 81, "t").hosts == {"[fd00::1]:81"}
+    assert Guard(None, "studio.local", 80, "t").hosts == {"studio.local:80", "studio.local"}  # a browser leaves it out
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "LocalHost"])
+def test_the_address_that_is_printed_is_answered(video: Path, eaf: Path, host: str) -> None:
+    with served(video, eaf, host=host) as (server, _), urllib.request.urlopen(server.address, timeout=20) as answer:
+        assert f"//{host}:" in server.address
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0"])
+def test_every_address_at_once_is_refused(video: Path, eaf: Path, host: str) -> None:
+    with pytest.raises(InputError, match="name the address that others use"), served(video, eaf, host=host):
+        pass
+
+
+@pytest.mark.parametrize("host", ["a..b", "no such host"])
+def test_a_host_that_is_none_is_told(video: Path, eaf: Path, host: str) -> None:
+    with pytest.raises(InputError, match=f"{host}:0: cannot be listened on"), served(video, eaf, host=host):
+        pass
+
+
+def test_cookies_of_other_programs_do_not_matter(client: Client) -> None:
+    for others in ('x={"a": 1}; {}', "{}; y", "=;;{}", "chironomy=1;{};z=\x01"):
+        assert client.ask("/api/state", Cookie=others.replace("{}", client.cookie)).status == 200
+
+
+def test_stopping_does_not_wait_for_a_video_that_is_held(video: Path, eaf: Path, capfd) -> None:
+    with served(video, eaf) as (server, desk):
+        desk.shown = video.with_name("large.mp4")
+        with desk.shown.open("wb") as file:
+            file.truncate(64 * 2**20)  # more than fits between the two
+        client = Client(server)
+        with socket.create_connection(("127.0.0.1", server.port)) as held:
+            held.sendall(f"GET /video HTTP/1.1\r\nHost: {client.host}\r\nCookie: {client.cookie}\r\n\r\n".encode())
+            assert held.recv(1)
+            thread = next(each for each in threading.enumerate() if each.name == "review")
+            server.stop()
+            thread.join(8)
+            assert not thread.is_alive()
+    assert capfd.readouterr().err == ""
 
 
 # The video.
@@ -623,6 +668,20 @@ def test_predictions_leave_what_is_reviewed() -> None:
     assert made == Change("x", (), ((NOD, Mark(500, 700, "nod", 0.25)),))
     made = proposal(sheet, "annotated", "x", [], [NOD])
     assert made == Change("x", ((NOD, Mark(800, 900, "nod", 0.5)),), ())
+
+
+@pytest.mark.parametrize("cuts", [[], [0.3], [0.2, 0.3]])
+def test_reviewed_stretches_that_touch_are_one(cuts: list[float]) -> None:
+    borders = [0, *(round(cut * 1000) for cut in cuts), 500]
+    stretches = [Mark(begin, end, "") for begin, end in pairwise(borders)]
+    sheet = Sheet({NOD: [Mark(100, 400, "nod")], "annotated": stretches})
+    assert proposal(sheet, "annotated", "x", [Interval(0.1, 0.45, NOD, "nod")], [NOD]) == Change("x", (), ())
+
+
+def test_a_prediction_across_the_files_beginning_is_cut() -> None:
+    found = [Interval(1, 4.5, NOD, "nod"), Interval(4.9, 5.4, NOD, "nod", 0.5), Interval(6, 7, NOD, "nod")]
+    made = proposal(Sheet({}, 5000), "annotated", "x", found, [NOD])
+    assert [mark for _, mark in made.added] == [Mark(5000, 5400, "nod", 0.5), Mark(6000, 7000, "nod")]
 
 
 # In the background.
