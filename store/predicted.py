@@ -16,6 +16,7 @@ from store.annotations import (
     media_for,
     predicted_tier,
     read,
+    shifted,
     time_origin,
     write,
 )
@@ -92,9 +93,9 @@ def write_predicted(
     kept = read(base) if base is not None else AnnotationFile(out, (), ())
     origin = time_origin(kept, video.stem) if offset is None else offset
     if _is_elan(base) and not _is_elan(out):  # text has no origin
-        kept = replace(kept, intervals=tuple(_shifted(kept.intervals, origin)))
+        kept = replace(kept, intervals=tuple(shifted(kept.intervals, origin)))
         origin = 0.0
-    moved = _shifted(intervals, -origin)
+    moved = shifted(intervals, -origin)
     reviewed = annotated_stretches(kept) or []
     ours = [each for each in kept.intervals if is_predicted(each.tier) and not is_suggested(each.tier)]
     earlier = _one_after_the_other([_named(each) for each in ours])
@@ -158,15 +159,6 @@ def _one_after_the_other(intervals: Sequence[Interval]) -> list[Interval]:
 def _named(interval: Interval) -> Interval:
     """Return a prediction on the tier that it has when it does not come through ELAN's recognizers."""
     return replace(interval, tier=predicted_tier(gesture_of(interval.tier)))
-
-
-def _shifted(intervals: Sequence[Interval], seconds: float) -> list[Interval]:
-    """Return intervals moved; what comes before 0 is cut off."""
-    return [
-        replace(each, begin=max(each.begin + seconds, 0.0), end=each.end + seconds)
-        for each in intervals
-        if each.end + seconds >= 0
-    ]
 
 
 def _pieces(intervals: Sequence[Interval], stretches: Sequence[Stretch]) -> list[Interval]:

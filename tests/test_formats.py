@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.annotations import ENDINGS, Interval, convert, find, read, recording_of, write
+from store.annotations import ENDINGS, Interval, Media, convert, find, read, recording_of, write
 from store.errors import InputError
 from store.matching import match
 from store.mismatch import Clock, match_video
@@ -376,13 +376,31 @@ def test_a_file_of_elans_goes_there_and_back(shared_data: Path, tmp_path: Path, 
     source = shared_data / "elan" / "tla-example.eaf"
     convert(source, tmp_path / f"a{ending}")
     convert(tmp_path / f"a{ending}", tmp_path / "b.eaf")
-    expected, found = (
-        [(each.tier, each.begin, each.end) for each in read(path).intervals] for path in (source, tmp_path / "b.eaf")
-    )
-    assert sorted(found) == sorted(expected)
+    file, there, back = (read(path) for path in (source, tmp_path / f"a{ending}", tmp_path / "b.eaf"))
+    assert file.media[0].time_origin == 5  # the first is the video, whose times text has
+    expected = sorted((each.tier, *(round(each + 5, 3) for each in (each.begin, each.end))) for each in file.intervals)
+    for found in (there, back):
+        assert sorted((each.tier, each.begin, each.end) for each in found.intervals) == expected
     assert recording_of(tmp_path / f"a{ending}") == "a"
     (tmp_path / "b.eaf").unlink()
     assert list(find([tmp_path])) == ["a"]
+
+
+@pytest.mark.parametrize(("name", "origin"), [("concert", -1.5), ("pear", 0.25), ("rehearsal", -1.5)])
+def test_text_has_the_times_of_the_video(tmp_path: Path, name: str, origin: float) -> None:
+    """That of the file's name counts, else the first; trained from either file, the gestures are the same."""
+    source, out = tmp_path / f"{name}.eaf", tmp_path / "text" / f"{name}.csv"
+    out.parent.mkdir()
+    media = [
+        Media(f"file:///{stem}.mp4", None, "video/mp4", each) for stem, each in (("concert", -1.5), ("pear", 0.25))
+    ]
+    write(source, [Interval(0.5, 1, "nod"), Interval(1, 2, "nod"), Interval(4, 5, "bow", "x")], media=media)
+    convert(source, out)
+    vocabulary, clock = Vocabulary("v", ("nod", "bow")), Clock(name, 10.0, 25)
+    as_text, as_elan = (match_video(path, vocabulary, clock).gestures for path in (out, source))
+    seen = {gesture: [(max(begin, 0), end) for begin, end in found if end > 0] for gesture, found in as_elan.items()}
+    assert as_text == seen
+    assert [each.begin for each in read(out).intervals if each.tier == "bow"] == [4 + origin]
 
 
 def test_praat_cannot_hold_what_overlaps(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from store.annotations.boris import boris
 from store.annotations.elan import EafDocument
 from store.annotations.elan_intervals import LAST_TIME
 from store.annotations.media import media_for, media_names, time_origin
-from store.annotations.model import AnnotationFile, Interval, Media, recording_of
+from store.annotations.model import AnnotationFile, Interval, Media, recording_of, shifted
 from store.annotations.rttm import read_rttm, rttm
 from store.annotations.text import comma_separated, read_text, tab_delimited
 from store.annotations.textgrid import read_textgrid, textgrid
@@ -49,6 +49,7 @@ __all__ = [
     "predicted_tier",
     "read",
     "recording_of",
+    "shifted",
     "time_origin",
     "write",
 ]
@@ -132,6 +133,8 @@ def write(path: Path, intervals: Sequence[Interval], *, media: Iterable[Media] =
 def convert(source: Path, out: Path) -> None:
     """Convert an annotation file to the format of `out`'s ending; .eaf to .eaf is copied byte for byte.
 
+    Text links no media, and so has no `Media.time_origin`: from .eaf to text, times become those of the video.
+
     Raises
     ------
     InputError
@@ -143,8 +146,9 @@ def convert(source: Path, out: Path) -> None:
         raise InputError(f"{out}: is there already; name a new file")
     if copied:
         write_atomically(out, source.read_bytes())
-    else:
-        write(out, file.intervals, media=file.media, tiers=file.tiers)
+        return
+    origin = time_origin(file, recording_of(source))  # 0 but for .eaf, which is converted to text here
+    write(out, shifted(file.intervals, origin) if origin else file.intervals, tiers=file.tiers)
 
 
 def find(paths: Iterable[Path]) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """What an annotation file holds, whatever its format: intervals on tiers, in seconds."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -30,6 +31,15 @@ class Interval:
 def milliseconds(interval: Interval) -> tuple[int, int]:
     """Return an interval's begin and end as files hold them."""
     return round(interval.begin * 1000), round(interval.end * 1000)
+
+
+def shifted(intervals: Iterable[Interval], seconds: float) -> list[Interval]:
+    """Return intervals moved; what comes before 0 is cut off."""
+    return [
+        replace(each, begin=max(each.begin + seconds, 0.0), end=each.end + seconds)
+        for each in intervals
+        if each.end + seconds >= 0
+    ]
 
 
 def recording_of(path: Path) -> str:
