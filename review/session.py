@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ from review.lanes import Lane, lanes_of
 from review.marks import Change, Sheet
 from review.predictions import proposal
 from review.writing import content_with, document_of
-from store.annotations import ANNOTATED_TIER, AnnotationFile, EafDocument, Interval, time_origin
+from store.annotations import (
+    ANNOTATED_TIER,
+    AnnotationFile,
+    EafDocument,
+    Interval,
+    is_predicted,
+    is_suggested,
+    time_origin,
+)
 from store.errors import InputError
 from store.files import keep_original, require_file, write_atomically
 from store.vocabulary import Vocabulary, canonical
@@ -130,10 +139,17 @@ class Session:
             return {
                 "revision": self._revision,
                 "saved": self.is_saved,
+                "proposed": self._was_proposed(),
                 "changed_on_disk": self._on_disk() != digest(self._journal.base),
                 "undo": history.past[-1].label if history.past else None,
                 "redo": history.future[-1].label if history.future else None,
             }
+
+    def _was_proposed(self) -> bool:
+        """Return whether predictions are in the file or were put into it here, though all may be decided by now."""
+        steps = (*self._journal.history.past, *self._journal.history.future)
+        touched = (tier for step in steps for tier, _ in (*step.removed, *step.added))
+        return any(is_predicted(tier) and not is_suggested(tier) for tier in chain(self.sheet.tiers, touched))
 
     def edit(self, revision: int, change: Change) -> dict[str, Any]:
         """Make a change, and keep it.

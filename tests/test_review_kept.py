@@ -132,6 +132,22 @@ def test_anothers_unsaved_work_is_not_written_over(eaf: Path) -> None:
     session.close()
 
 
+def test_predictions_are_proposed_once(eaf: Path) -> None:
+    session = Session.open(eaf, VIDEO)
+    edit(session, put(500, 600))
+    assert session.status()["proposed"] is False
+    found = (("nod [chironomy]", Mark(700, 800, "nod", 0.9)),)
+    edit(session, Change("Predictions", (), found))
+    edit(session, Change("Reject", found, ()))
+    assert session.status()["proposed"] is True
+    session.close()
+    session = Session.open(eaf, VIDEO)
+    assert session.status()["proposed"] is True
+    session.save_as("b.eaf")
+    assert session.status()["proposed"] is True
+    session.close()
+
+
 @pytest.mark.parametrize("what", ["a folder", "no ELAN file"])
 def test_what_cannot_be_opened_leaves_nothing_behind(tmp_path: Path, what: str) -> None:
     path = tmp_path / "d.eaf"

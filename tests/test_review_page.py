@@ -167,6 +167,26 @@ def test_accept_move_delete_undo_save_and_reload(opened, eaf: Path) -> None:
     assert sorted(read(eaf).intervals) == sorted(BEFORE)
 
 
+def test_predictions_that_are_all_decided_stay_so(browser, video: Path, tmp_path: Path) -> None:
+    write(tmp_path / "new.eaf", BEFORE[:2])
+    with served(video, tmp_path / "new.eaf", VOCABULARY) as (server, desk):
+        desk._take_prediction(prediction())
+        page = Page(browser, server.address)
+        page.wait("!document.getElementById('next').disabled")
+        page.press("n")
+        for _ in range(sum(len(desk.session.sheet.tiers[tier]) for tier in (NOD, LIFT))):
+            page.press("x")
+        page.wait("document.getElementById('next').disabled && !document.getElementById('undo').disabled")
+        page.settled("kept")
+        revision = desk.session.status()["revision"]
+        with page.page.expect_response("**/api/curves"):
+            page.page.reload()
+        page.page.wait_for_timeout(500)
+        assert desk.session.status()["revision"] == revision
+        assert desk.session.sheet.tiers[NOD] == []
+        page.context.close()
+
+
 def test_everything_by_keyboard(opened, eaf: Path) -> None:
     page, desk = opened
     page.press("n", "x")  # rejects, and goes on

@@ -272,8 +272,7 @@ async function arrived(status) {
     const first = !review.described;
     review.described = status.prediction;
     await review.loadCurves(status.prediction);
-    const none = review.lanes.every((lane) => !lane.predicted || !review.sheet.marks(lane.predicted).length);
-    if (first && none) await thresholds.keepAll();
+    if (first && !status.proposed) await thresholds.keepAll();
   }
   await learning.news(status.learned);
 }
