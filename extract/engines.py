@@ -107,7 +107,9 @@ def set_up_worker(workers: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent deals with it
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     import torch
+    from tqdm import tqdm
 
+    tqdm.set_lock(threading.RLock())  # torch.fx has bars; its lock between processes would outlive a killed worker
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 
