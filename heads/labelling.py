@@ -127,11 +127,11 @@ def label(
         _check_before(base, loaded, video, offset)
     with _kept_or_not(store) as features:
         recording = _features(Job(video, name, roi=roi), loaded, model, features, weights, device)
-        matched = None
+        said = predict(loaded, recording)
+        base, matched = base_for(annotations, out), None  # a file may have come to be meanwhile
         if base is not None:
             clock = replace(clock_of(recording), recording=video.stem)
             matched = match_video(base, loaded.vocabulary, clock, offset, required=False)
-        said = predict(loaded, recording)
         found, gestures = said.intervals(), list(said.classes)
         pointed_out = suggest(_outlook(loaded, said, recording, matched), suggestions) if suggestions else []
         found += pointed_out

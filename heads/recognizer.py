@@ -102,7 +102,7 @@ def read_parameters(stream: BinaryIO) -> dict[str, str]:
         content += line
         if _END in line or len(content) > _MAX_BYTES:
             break
-    root = parse_xml(_as_declared(content), _SOURCE)
+    root = parse_xml(_as_declared(content), _SOURCE, "PARAM document", "start this from ELAN")
     if root.tag != "PARAM":
         raise InputError(f"{_SOURCE}: are in {etree.QName(root).localname}, not in PARAM; start this from ELAN")
     values = {element.get("name"): (element.text or "").strip() for element in root.iterfind("param")}

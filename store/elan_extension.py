@@ -78,6 +78,7 @@ exec {command}
 
 _BATCH = """\
 @echo off
+chcp 65001 >nul
 rem Written by "chironomy elan install"; ELAN runs it.
 set PYTHONUTF8=1
 {command}

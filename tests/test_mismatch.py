@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from recordings import write_video
 from tiny_backbone import added
 
 import chironomy
+from heads import labelling
 from heads.labelling import label
 from heads.settings import Settings
 from search.runs import evaluate, train
@@ -200,3 +202,28 @@ def test_label_refuses_before_it_extracts(planted, tmp_path: Path, monkeypatch) 
     write(out, [Interval(1, 2, "nod")])
     label(video, tmp_path / "model", out, device="cpu")
     assert out.read_bytes() != before
+
+
+def test_label_keeps_what_was_annotated_meanwhile(planted, tmp_path: Path, monkeypatch) -> None:
+    """A file that was not there when the extraction began is labelled into, as one that was; another's is refused."""
+    store, annotated, vocabulary = planted
+    train(store, [annotated], vocabulary, tmp_path / "model", system="probe", settings=Settings(epochs=1))
+    video, out, other = write_video(tmp_path / "take.mov", 64), tmp_path / "take.csv", tmp_path / "other.csv"
+    mine = Interval(1, 2, "nod", "mine")
+
+    def extract_while_someone_annotates(*given: Any) -> Any:
+        recording = extract(*given)
+        write(out, [mine])
+        return recording
+
+    extract = labelling._features
+    monkeypatch.setattr(labelling, "_features", extract_while_someone_annotates)
+    chosen: dict[str, Any] = {"device": "cpu", "store": tmp_path / "own"}
+    label(video, tmp_path / "model", out, **chosen)
+    assert mine in read(out).intervals
+    assert b"mine" in out.with_name("take.csv.bak").read_bytes()
+    out.unlink()
+    write(other, [mine])
+    with pytest.raises(InputError, match=r"take\.csv: is there already"):
+        label(video, tmp_path / "model", out, annotations=other, **chosen)
+    assert read(out).intervals == (mine,)

@@ -308,7 +308,7 @@ def test_parameters_in_another_encoding(monkeypatch) -> None:
     for encoding in ("utf-8", "cp1252"):
         assert read_parameters(BytesIO(text.encode(encoding))) == {"video": "C:\\é.mp4"}
     for content in (b"", b"hello", b'<!DOCTYPE x [<!ENTITY e "v">]><PARAM>&e;</PARAM>', b"<TIER/>"):
-        with pytest.raises(InputError, match=r"^the parameters from ELAN: "):
+        with pytest.raises(InputError, match=r"^the parameters from ELAN: .*; start this from ELAN$"):
             read_parameters(BytesIO(content))
 
 
@@ -323,6 +323,10 @@ def test_tier_files(tmp_path: Path) -> None:
     path.write_text('<TIER columns="a"><span start="soon" end="1"/></TIER>')
     with pytest.raises(InputError, match=r"t\.xml, line 1: start is 'soon', not a time"):
         read_avatech_spans(path)
+    for content, message in (("<TIER>", r"not a readable tier file \("), ("<!DOCTYPE x><TIER/>", "no tier file has")):
+        path.write_text(content)
+        with pytest.raises(InputError, match=rf"t\.xml: .*{message}.*; choose the tier again$"):
+            read_avatech_spans(path)
 
 
 def test_install(tmp_path: Path, monkeypatch, capsys, made: dict) -> None:
@@ -353,7 +357,9 @@ def test_install(tmp_path: Path, monkeypatch, capsys, made: dict) -> None:
     assert sys.executable in script
     assert subprocess.run(["sh", "-n", expected[0] / "chironomy.sh"], check=False).returncode == 0
     assert (expected[0] / "chironomy.html").read_text().startswith("<!DOCTYPE html>")
-    assert b"\r\n" in (expected[0] / "chironomy.bat").read_bytes()
+    batch = (expected[0] / "chironomy.bat").read_bytes().split(b"\r\n")
+    assert batch[:2] == [b"@echo off", b"chcp 65001 >nul"]  # before the command, whose paths are in UTF-8
+    assert b"\n" not in b"".join(batch)
     with pytest.raises(InputError, match="no model; name the folder"):
         elan_extension.install(model=tmp_path)
     with pytest.raises(InputError, match=r"nowhere: neither ELAN's folder of extensions nor one with it"):

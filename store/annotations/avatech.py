@@ -46,7 +46,7 @@ def read_avatech_spans(path: Path) -> list[tuple[float, float]]:
     """
     if require_file(path).stat().st_size > _MAX_BYTES:
         raise InputError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB, which no tier is; choose another tier")
-    root = elan_tree.parse_xml(path.read_bytes(), path)
+    root = elan_tree.parse_xml(path.read_bytes(), path, "tier file", "choose the tier again")
     return [(_seconds(path, span, "start"), _seconds(path, span, "end")) for span in root.iter("span")]
 
 

@@ -78,7 +78,7 @@ def checked(content: bytes, path: Path) -> Any:
     InputError
         If they are not an ELAN file's.
     """
-    root = parse_xml(content, path)
+    root = parse_xml(content, path, "ELAN file", "save it again with ELAN")
     if root.tag != "ANNOTATION_DOCUMENT":
         raise InputError(f"{path}: XML, but not an ELAN file (<{root.tag!s}>); name an .eaf file")
     for tag in ("HEADER", "TIME_ORDER"):
@@ -87,8 +87,17 @@ def checked(content: bytes, path: Path) -> Any:
     return root
 
 
-def parse_xml(content: bytes, path: Path) -> Any:
+def parse_xml(content: bytes, path: Path, what: str, way_out: str) -> Any:
     """Return the root of an XML document of others.
+
+    Parameters
+    ----------
+    content : bytes
+        The document.
+    path : Path
+        Its file, for messages.
+    what, way_out : str
+        What it should be, and what to do if it is not, for messages.
 
     Raises
     ------
@@ -99,10 +108,10 @@ def parse_xml(content: bytes, path: Path) -> Any:
     try:
         root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
-        what = " ".join((error.msg or "").split())
-        raise InputError(f"{path}: not a readable ELAN file ({what}); save it again with ELAN") from None
+        why = " ".join((error.msg or "").split())
+        raise InputError(f"{path}: not a readable {what} ({why}); {way_out}") from None
     if root.getroottree().docinfo.doctype:
-        raise InputError(f"{path}: has a DOCTYPE, which no ELAN file has; save it again with ELAN")
+        raise InputError(f"{path}: has a DOCTYPE, which no {what} has; {way_out}")
     return root
 
 
