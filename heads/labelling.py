@@ -25,12 +25,10 @@ from store.errors import InputError
 from store.features import FeatureStore, Recording, occupied
 from store.files import require_file
 from store.matching import Matched, Stretch
-from store.mismatch import Clock, clock_of, match_video
+from store.mismatch import HEADER_BEYOND, Clock, clock_of, match_video
 from store.places import Place
 from store.predicted import base_for, write_predicted
 from store.vocabulary import class_members
-
-_HEADER_BEYOND = 2.0  # seconds: a header does not count a picture that begins after the sound
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ def _check_before(base: Path, model: GestureModel, video: Path, offset: float | 
     except InputError:
         return  # the store may have it, or the extraction says what is wrong
     clock = Clock(video.stem, info.duration, info.frame_rate)
-    match_video(base, model.vocabulary, clock, offset, required=False, beyond=_HEADER_BEYOND)
+    match_video(base, model.vocabulary, clock, offset, required=False, beyond=HEADER_BEYOND)
 
 
 def predict_video(

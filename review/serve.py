@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,11 @@ from review.app import make_app
 from review.desk import Desk, Sources
 from review.guard import Guard, host_in_url
 from review.session import Session
+from store.annotations import find, read
 from store.errors import InputError
+from store.features import FeatureStore
 from store.files import require_file
+from store.mismatch import HEADER_BEYOND, Clock, check_all, match_video
 from store.vocabulary import Vocabulary
 
 LOOPBACK = "127.0.0.1"
@@ -113,17 +117,25 @@ def review(
     Raises
     ------
     InputError
-        If video or annotations cannot be used.
+        If video or annotations cannot be used, do not belong together, or what else is named is not there.
     """
     require_file(video)
-    if vocabulary is None and sources is not None and sources.model is not None:
+    sources = sources or Sources()
+    find(sources.others)
+    if sources.store is not None:
+        FeatureStore(sources.store)
+    if vocabulary is None and sources.model is not None:
         vocabulary = _vocabulary_of(sources.model)
     session = Session.open(annotations, video, vocabulary)
     try:
-        desk = Desk(video, session, sources or Sources())
+        desk = Desk(video, session, sources)
+        if annotations.exists():
+            _check_times(annotations, vocabulary, Clock(video.stem, desk.info.duration, desk.info.frame_rate))
     except BaseException:
         session.close()
         raise
+    if not session.status()["writable"]:
+        print(f"{annotations}: is write-protected; allow writing, or save under another name", file=sys.stderr)
     try:
         server = ReviewServer(desk, host, port)
         desk.start()
@@ -131,6 +143,20 @@ def review(
         server.run()
     finally:
         desk.stop()
+
+
+def _check_times(annotations: Path, vocabulary: Vocabulary | None, clock: Clock) -> None:
+    """Refuse annotations that are plainly not the video's, by what its header says."""
+    try:
+        if vocabulary is None:
+            check_all(read(annotations), clock, beyond=HEADER_BEYOND)
+        else:
+            match_video(annotations, vocabulary, clock, required=False, beyond=HEADER_BEYOND)
+    except InputError as error:
+        if "--offset" not in str(error):
+            raise
+        way_out = "here there is no --offset: synchronise the two in ELAN, or name the video that was annotated"
+        raise InputError(f"{error} ({way_out})") from error
 
 
 def _vocabulary_of(model: Path) -> Vocabulary:

@@ -1,5 +1,6 @@
 """The annotation file under review: what is done to it, kept in a journal, and saved into it."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -140,6 +141,7 @@ class Session:
                 "revision": self._revision,
                 "saved": self.is_saved,
                 "proposed": self._was_proposed(),
+                "writable": not self.path.exists() or os.access(self.path, os.W_OK),
                 "changed_on_disk": self._on_disk() != digest(self._journal.base),
                 "undo": history.past[-1].label if history.past else None,
                 "redo": history.future[-1].label if history.future else None,

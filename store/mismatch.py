@@ -19,6 +19,7 @@ from store.recording import Recording
 from store.vocabulary import Vocabulary
 
 BEYOND_AT_MOST = 0.5  # seconds: hand-set borders may pass the last frame a little
+HEADER_BEYOND = 2.0  # seconds, where the end is a header's, which counts no picture that begins after the sound
 
 _ENOUGH = 12  # borders from which a frame rate is told; that all lie on a grid by chance is less likely than 1e-16
 _ON_GRID = 0.0006  # seconds: half a millisecond of rounding
@@ -136,6 +137,16 @@ def check_times(
         raise _refused(file, clock, f"{figures}; {_cause(file, clock, first, end, truncated)}")
 
 
+def check_all(file: AnnotationFile, clock: Clock, offset: float | None = None, beyond: float = BEYOND_AT_MOST) -> None:
+    """Refuse people's annotations, whatever they are of, whose times cannot be a video's; as `check_times` does."""
+    origin = time_origin(file, clock.recording) if offset is None else offset
+    stretches: dict[str, list[Stretch]] = {tier: [] for tier in file.tiers if not is_predicted(tier)}
+    for each in file.intervals:
+        if each.tier in stretches:
+            stretches[each.tier].append((each.begin + origin, each.end + origin))
+    check_times(file, stretches, clock, offset, beyond)
+
+
 def summarise_checked(
     path: Path, vocabulary: Vocabulary | None = None, store: FeatureStore | None = None, offset: float | None = None
 ) -> dict[str, Any]:
@@ -173,13 +184,7 @@ def summarise_checked(
     if vocabulary is not None:
         match_video(path, vocabulary, clock, offset)
     else:
-        file = read(path)
-        origin = time_origin(file, recording) if offset is None else offset
-        stretches: dict[str, list[Stretch]] = {tier: [] for tier in file.tiers if not is_predicted(tier)}
-        for each in file.intervals:
-            if each.tier in stretches:
-                stretches[each.tier].append((each.begin + origin, each.end + origin))
-        check_times(file, stretches, clock, offset)
+        check_all(read(path), clock, offset)
     return summary | {"video": {"seconds": clock.end, "frame_rate": clock.rate}}
 
 

@@ -1,5 +1,6 @@
 """The review's page in a real browser: what a person does on it arrives in the ELAN file, and nothing else."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -317,6 +318,19 @@ def test_changed_in_elan_meanwhile(opened, eaf: Path) -> None:
     assert Interval(1.5, 2.5, "nod", "nod") in read(eaf.parent / "mine.eaf").intervals
     assert eaf.read_bytes() == theirs
     page.problems = [each for each in page.problems if "409" not in each]  # Chromium notes the refusal
+
+
+def test_a_write_protected_file_is_saved_under_another_name(opened, eaf: Path, monkeypatch) -> None:
+    page, desk = opened
+    may = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: (path, mode) != (eaf, os.W_OK) and may(path, mode))  # root may
+    page.wait("document.getElementById('banner-text').textContent.includes('write-protected')")
+    page.page.get_by_role("button", name="Save mine as …").click()
+    page.page.get_by_label("File name").fill("mine.eaf")
+    page.press("Enter")
+    page.settled("saved in mine.eaf")
+    page.wait("document.getElementById('banner').hidden")
+    assert desk.session.path == eaf.with_name("mine.eaf")
 
 
 def test_two_windows_do_not_mix(opened, browser) -> None:

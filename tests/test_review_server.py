@@ -20,12 +20,13 @@ from lxml import etree
 from recordings import write_video
 from reviewing import Client, served
 
-from review.desk import _next_model
+from review.desk import Sources, _next_model
 from review.guard import Guard
 from review.journal import Journal
 from review.lanes import lanes_of
 from review.marks import Change, Mark, Sheet
 from review.predictions import proposal
+from review.serve import review
 from review.session import Session
 from review.work import Work
 from store.annotations import EafDocument, Interval, Media, read, write
@@ -414,6 +415,50 @@ def test_a_file_that_vanishes_or_cannot_be_read(client: Client, eaf: Path) -> No
     eaf.unlink()
     assert client.tell("save", revision=client.ask("/api/status").json["revision"]).status == 409
     assert revision
+
+
+# What is told at the start.
+
+
+class OpenedError(Exception):
+    """The page would be there now."""
+
+
+def start(video: Path, eaf: Path, **given) -> None:
+    def opened(_: str) -> None:
+        raise OpenedError
+
+    review(video, eaf, opened=opened, **given)
+
+
+@pytest.mark.parametrize("vocabulary", [None, Vocabulary("v", ("nod",), None, {}, {})])
+def test_annotations_of_another_video_are_refused(video: Path, tmp_path: Path, vocabulary) -> None:
+    for end, fits in ((3.9, True), (4.1, False)):  # of 2 s by its header, to which it does not hold exactly
+        path = tmp_path / f"{end}.eaf"
+        write(path, [Interval(1.0, end, "nod", "nod"), Interval(5.0, 9.0, NOD, "nod", 0.5)])
+        with pytest.raises(OpenedError if fits else InputError, match=None if fits else "does not fit the video a "):
+            start(video, path, vocabulary=vocabulary)
+    write(tmp_path / "later.eaf", [Interval(100.0, 100.5, "nod", "nod")])
+    with pytest.raises(InputError, match=r"--offset.*\(here there is no --offset: "):
+        start(video, tmp_path / "later.eaf", vocabulary=vocabulary)
+    assert {path.name for path in tmp_path.iterdir()} == {"3.9.eaf", "4.1.eaf", "later.eaf"}
+
+
+def test_what_else_is_named_and_not_there_is_told(video: Path, eaf: Path, tmp_path: Path) -> None:
+    for sources in (Sources(store=tmp_path / "none"), Sources(others=(tmp_path / "none",))):
+        with pytest.raises(InputError, match=rf"^{tmp_path / 'none'}: "):
+            start(video, eaf, sources=sources)
+
+
+def test_a_write_protected_file_is_told(video: Path, eaf: Path, monkeypatch, capsys) -> None:
+    with pytest.raises(OpenedError):
+        start(video, eaf)
+    assert capsys.readouterr().err == ""
+    may = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: (path, mode) != (eaf, os.W_OK) and may(path, mode))  # root may
+    with pytest.raises(OpenedError):
+        start(video, eaf)
+    assert capsys.readouterr().err.startswith(f"{eaf}: is write-protected; ")
 
 
 # Nothing is lost.

@@ -132,13 +132,17 @@ async function reload() {
   }
 }
 
-function showConflict(changed) {
-  if ($("banner").hidden === !changed) return;
-  $("banner").hidden = !changed;
-  if (!changed) return;
-  $("banner-text").textContent = `${review.file} was changed by another program since it was opened here. It is not written over: `
-    + "take it as it is now (what you have not saved is put into a file beside it), or save yours under another name.";
-  const buttons = [["Reload it", reload], ["Save mine as …", saveAs]].map(([text, action]) => {
+// What stands in the way of saving.
+function showObstacle({ changed_on_disk: changed, writable }) {
+  const text = changed
+    ? `${review.file} was changed by another program since it was opened here. It is not written over: `
+      + "take it as it is now (what you have not saved is put into a file beside it), or save yours under another name."
+    : writable ? "" : `${review.file} is write-protected. Allow writing, or save under another name.`;
+  if ($("banner-text").textContent === text) return;
+  $("banner-text").textContent = text;
+  $("banner").hidden = !text;
+  const choices = [["Reload it", reload], ["Save mine as …", saveAs]].slice(changed ? 0 : 1);
+  const buttons = choices.map(([text, action]) => {
     const button = element("button", text, { type: "button" });
     button.addEventListener("click", action);
     return button;
@@ -244,7 +248,7 @@ async function poll() {
       if (status.revision !== review.status.revision) await review.load(); // done in another window
       review.take(status);
     }
-    showConflict(status.changed_on_disk);
+    showObstacle(status);
     panel.showWorks(status.works);
     await arrived(status);
   } catch (error) {
