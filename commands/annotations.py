@@ -42,7 +42,7 @@ def add_convert(commands: Any) -> None:
     parser.add_argument(
         "file", type=Path, metavar="FILE", help=".eaf, .txt (tab-delimited), .csv, .TextGrid, .vtt, .rttm, .boris.tsv"
     )
-    parser.add_argument("out", type=Path, metavar="OUT", help="likewise")
+    parser.add_argument("out", type=Path, metavar="OUT", help="likewise; a new file")
 
 
 def _run_convert(arguments: Arguments) -> None:

@@ -140,8 +140,9 @@ def planted(tmp_path_factory) -> Iterator[tuple[Path, Path, str]]:
 
 def test_train_and_evaluate_with_an_offset(planted, tmp_path: Path) -> None:
     """Annotations of a longer video, of which the recording shows what comes after the first hundred seconds."""
-    store, annotated, vocabulary = planted
-    late = tmp_path / "a.csv"
+    vocabulary, store, late = planted[2], tmp_path / "longer" / "S", tmp_path / "a.csv"
+    store.parent.mkdir()
+    annotated = write_recording(store, "a", 90)  # 57.6 s, of which a part is held out
     moved = [replace(each, begin=each.begin + 100, end=each.end + 100) for each in read(annotated).intervals]
     write(late, [Interval(3, 4, "nod"), *moved])
     given = {"system": "probe", "settings": Settings(epochs=1)}
