@@ -147,6 +147,22 @@ class Journal:
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written ({error.strerror}); free some space") from error
 
+    def about_to_save(self, content: bytes) -> None:
+        """Note what is about to be saved.
+
+        Raises
+        ------
+        InputError
+            As `add` does.
+        """
+        saving = hashlib.sha256(content).hexdigest()
+        self.add({"saving": saving})
+        self.saving[saving] = len(self.history.unsaved)
+
+    def knows(self, found: str | None) -> bool:
+        """Return whether a file of this hash is the one of the journal, and nobody else's doing."""
+        return found == digest(self.base) or found in self.saving
+
     def remove(self) -> None:
         """Remove it: everything is saved."""
         self.path.unlink(missing_ok=True)

@@ -142,7 +142,7 @@ class Session:
                 "saved": self.is_saved,
                 "proposed": self._was_proposed(),
                 "writable": not self.path.exists() or os.access(self.path, os.W_OK),
-                "changed_on_disk": self._on_disk() != digest(self._journal.base),
+                "changed_on_disk": not self._journal.knows(self._on_disk()),
                 "undo": history.past[-1].label if history.past else None,
                 "redo": history.future[-1].label if history.future else None,
             }
@@ -214,10 +214,10 @@ class Session:
         """
         with self._lock:
             self._expect(revision)
-            if self._on_disk() != digest(self._journal.base):
+            if not self._journal.knows(self._on_disk()):
                 raise ConflictError(f"{self.path.name} was changed by another program since it was opened here")
             content = self.content()
-            self._journal.add({"saving": digest(content)})
+            self._journal.about_to_save(content)
             if self.path.exists():
                 keep_original(self.path)
             write_atomically(self.path, content)

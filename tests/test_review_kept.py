@@ -64,6 +64,18 @@ def test_work_after_a_saving_that_half_failed_is_kept(eaf: Path, monkeypatch) ->
     session.close()
 
 
+def test_a_saving_that_half_failed_can_be_done_again(eaf: Path, monkeypatch) -> None:
+    session = Session.open(eaf, VIDEO)
+    edit(session, put(500, 600))
+    save_without_a_note(session, monkeypatch)
+    assert session.status()["changed_on_disk"] is False  # it was us
+    edit(session, put(700, 800))
+    session.save(session.status()["revision"])
+    session.close()
+    assert [each.begin for each in read(eaf).intervals] == [0.1, 0.5, 0.7]
+    assert {path.name for path in eaf.parent.iterdir()} == {"a.eaf", "a.eaf.bak"}
+
+
 def test_after_a_saving_that_half_failed_nothing_is_missing_in_another_file(eaf: Path, monkeypatch) -> None:
     session = Session.open(eaf, VIDEO)
     edit(session, put(500, 600))
