@@ -31,7 +31,7 @@ if os.environ.get("STUDY_PROGRAM_BREAKS"):
         return _carry_out(self, trial)
 
     Trials.__call__ = _breaking  # type: ignore[method-assign]
-QUICK = Settings(epochs=12, patience=12, tune="fc", batch=16, learning_rate=1e-3, widths=(32, 32))
+QUICK = Settings(epochs=60, patience=60, tune="fc", batch=16, learning_rate=1e-3, widths=(32, 32))
 
 if __name__ == "__main__":
     folder, (name, storage), (trials, jobs) = Path(sys.argv[1]), sys.argv[2:4], map(int, sys.argv[4:])

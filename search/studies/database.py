@@ -1,5 +1,6 @@
 """The database of a study: opened, and what goes wrong with it told in one line."""
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,6 +58,7 @@ def open_study(storage: str, name: str, seed: int) -> "Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)  # of what Ctrl-C interrupts
     with told(storage), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # the heartbeat
         url = _url(storage)
@@ -112,13 +114,17 @@ def told(storage: str) -> Iterator[None]:
         hint = "for PostgreSQL: pip install 'chironomy[postgres]'"
         raise InputError(f"--storage {shown(storage)}: its driver is not installed; {hint}") from None
     except (SQLAlchemyError, StorageInternalError, UnboundLocalError) as error:
+        chain: list[BaseException] = [error]
+        while (behind := chain[-1].__cause__ or chain[-1].__context__) is not None:
+            chain.append(behind)
+        if any(isinstance(each, KeyboardInterrupt) for each in chain):  # Ctrl-C in the middle of a question
+            raise KeyboardInterrupt from None
+        causes = [each for each in chain if isinstance(each, SQLAlchemyError)]
         # Optuna 5 stumbles over its own variable when the database is lost while it ends a trial.
-        behind: BaseException | None = error
-        while behind is not None and not isinstance(behind, SQLAlchemyError):
-            behind = behind.__cause__ or behind.__context__
-        if behind is None and isinstance(error, UnboundLocalError):
+        if isinstance(error, UnboundLocalError) and not causes:
             raise
-        reason = " ".join(str(getattr(behind, "orig", None) or behind or error).split())
+        cause = causes[0] if causes else error
+        reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
         raise InputError(
             f"--storage {shown(storage)}: the database cannot be used ({reason:.200}); check it and the URL"
         ) from None
