@@ -1,6 +1,6 @@
 """The clips of all recordings in time, and the blocks that they are cut into."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -47,6 +47,12 @@ class Timeline:
         """Number of each clip's video, in the order of the recordings; shape (clips,)."""
         numbers = {video: number for number, video in enumerate(dict.fromkeys(self.videos))}
         return np.array([numbers[video] for video in self.videos], np.intp)[self.recording]
+
+    def only(self, index: NDArray[np.intp]) -> "Timeline":
+        """Return the same clips, of which these alone count as annotated."""
+        known = np.zeros(len(self.known), bool)
+        known[index] = True
+        return replace(self, known=known)
 
     def in_time(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Return the chosen clips video by video, each in the order of time."""

@@ -118,9 +118,7 @@ def out_of_fold(bench: Workbench, data: Data, index: NDArray[np.intp], seed: int
     InputError
         If there are too few blocks.
     """
-    known = np.zeros(len(data.labels.known), bool)
-    known[index] = True
-    parts = make_folds(f"cv:{folds}", replace(data.timeline, known=known), seed)
+    parts = make_folds(f"cv:{folds}", data.timeline.only(index), seed)
     return pool([fit_fold(bench, data, fold)[1].scored["test"] for fold in parts])
 
 
@@ -136,9 +134,7 @@ def left_out(bench: Workbench, data: Data, index: NDArray[np.intp]) -> list[Fold
     index : ndarray of int
         Those to be predicted, and learned from while others are. Some may be in no result (`left_out_in_turn`).
     """
-    known = np.zeros(len(data.labels.known), bool)
-    known[index] = True
-    splits = left_out_in_turn(replace(data.timeline, known=known), OUT_OF_FOLD)
+    splits = left_out_in_turn(data.timeline.only(index), OUT_OF_FOLD)
     return [
         fit_fold(bench, data, Fold(f"without stretch {number + 1}", split))[1] for number, split in enumerate(splits)
     ]

@@ -6,7 +6,7 @@ Trials see the training and validation part of a split alone; its test part is f
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,9 +99,7 @@ class Trials:
         self._shelf, self._vocabulary, self._device = shelf, vocabulary, device
         self._question, self._beside, self._parent = question, beside, parent
         _check_metric(question.metric)
-        known = np.zeros(len(shelf.data.labels.known), bool)
-        known[np.concatenate([question.split.training, question.split.validation])] = True
-        timeline = replace(shelf.data.timeline, known=known)
+        timeline = shelf.data.timeline.only(np.concatenate([question.split.training, question.split.validation]))
         self._folds = make_folds(f"cv:{question.folds}", timeline, question.settings.seed)
 
     @property
