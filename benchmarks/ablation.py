@@ -24,10 +24,10 @@ import numpy as np
 from demo.performances import draw_performances
 from extract.jobs import Job
 from extract.many import Recipe, extract_all
-from heads.settings import Settings, settings_for
+from heads.settings import PROBE, Settings, settings_for
 from search.bootstrap import Counts, paired_difference
 from search.data import load_data
-from search.evaluation import MODEL, PROBE
+from search.evaluation import MODEL
 from search.fitting import Workbench
 from search.folds import fit_fold
 from search.shelf import Shelf

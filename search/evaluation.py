@@ -18,12 +18,13 @@ from heads.metrics import (
     expected_calibration_error,
     trivial_predictions,
 )
+from heads.settings import PROBE
 from search.bootstrap import Counts, Interval, count, draw_blocks, paired_difference, percentile_interval
 from search.frames import Frames, in_time
 from store.errors import InputError
 from store.files import write_atomically
 
-MODEL, PROBE = "model", "probe"
+MODEL = "model"  # beside it `heads.settings.PROBE`
 CHANCE = "chance"
 TRIVIAL = ("always", CHANCE, "majority")
 OVERLAPS = (0.1, 0.25, 0.5)  # intersection over union of events
@@ -49,8 +50,10 @@ class Scored:
         As the model predicts, 0 to 1.
     present : ndarray of bool, shape (clips, classes)
         The same against the thresholds.
+    probe_probability : ndarray of float, shape (clips, classes)
+        As the linear probe predicts.
     probe : ndarray of bool, shape (clips, classes)
-        What the linear probe predicts.
+        The same against its thresholds.
     frequency : ndarray of float64, shape (clips, classes)
         Share of the training clips in which each class is present.
     times : ndarray of float64, shape (clips, 2)
@@ -70,6 +73,7 @@ class Scored:
     frames: NDArray[np.bool_]
     probability: NDArray[np.floating]
     present: NDArray[np.bool_]
+    probe_probability: NDArray[np.floating]
     probe: NDArray[np.bool_]
     frequency: NDArray[np.float64]
     times: NDArray[np.float64]
@@ -79,7 +83,7 @@ class Scored:
     def __post_init__(self) -> None:
         clips, classes = self.true.shape
         table = (clips, classes)
-        expected = [table, (clips, *self.frames.shape[1:2], classes), *[table] * 4, (clips, 2), (clips,), (clips,)]
+        expected = [table, (clips, *self.frames.shape[1:2], classes), *[table] * 5, (clips, 2), (clips,), (clips,)]
         for field, shape in zip(fields(self), expected, strict=True):
             if getattr(self, field.name).shape != shape:
                 raise ValueError(f"{field.name}: shape {shape} expected, got {getattr(self, field.name).shape}")

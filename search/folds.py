@@ -31,8 +31,6 @@ class FoldResult:
         Its clips.
     scored : dict of Scored
         By part that has clips: what was predicted, ready to be scored.
-    probe_probability : ndarray of float64, shape (test clips, classes)
-        What the probe says of the test part.
     history : tuple of Epoch
         All epochs run; none for the probe.
     best : int, optional
@@ -41,7 +39,6 @@ class FoldResult:
 
     fold: Fold
     scored: dict[str, Scored]
-    probe_probability: NDArray[np.float64]
     history: tuple[Epoch, ...]
     best: int | None
 
@@ -86,7 +83,7 @@ def fit_fold(
     if probe_postprocessing is not None:
         fitted = replace(fitted, probe=replace(fitted.probe, postprocessing=probe_postprocessing))
     frequency = data.labels.positive[split.training].mean(axis=0)
-    scored, by_probe = {}, np.empty(0)
+    scored = {}
     for part in PARTS:
         index = getattr(split, part)
         if not len(index):
@@ -94,7 +91,7 @@ def fit_fold(
         probability, by_probe = bench.predict(fitted, index)
         scored[part] = to_score(data, index, (fitted.head, probability), (fitted.probe, by_probe), frequency)
     best = None if fitted.trained is None else fitted.trained.best
-    return fitted, FoldResult(fold, scored, by_probe, fitted.history, best)
+    return fitted, FoldResult(fold, scored, fitted.history, best)
 
 
 def out_of_fold(bench: Workbench, data: Data, index: NDArray[np.intp], seed: int, folds: int = OUT_OF_FOLD) -> Scored:
@@ -169,6 +166,7 @@ def to_score(
         frames=data.labels.frames[index],
         probability=model[1],
         present=present,
+        probe_probability=probe[1],
         probe=by_probe,
         frequency=np.broadcast_to(frequency, present.shape),
         times=times,

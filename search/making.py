@@ -152,8 +152,7 @@ def _fit_all(bench: Workbench, data: Data, results: Sequence[FoldResult], state:
 def _thresholds(tested: Sequence[FoldResult]) -> tuple[PostProcessing, PostProcessing]:
     """Return those of system and probe, tuned on what was said of clips not learned from."""
     scored = pool([result.scored["test"] for result in tested])
-    by_probe = np.concatenate([result.probe_probability for result in tested])
-    said = scored.probability, by_probe
+    said = scored.probability, scored.probe_probability
     head, probe = (PostProcessing.plain(steady(each, scored.true)) for each in said)
     return head, probe
 

@@ -24,6 +24,7 @@ def scored(events: list[tuple[int, int]], probability: list[float], threshold: f
         frames=frames.reshape(clips, FRAMES, 1),
         probability=said,
         present=said >= threshold,
+        probe_probability=said,
         probe=said >= threshold,
         frequency=np.full((clips, 1), 0.5),
         times=np.column_stack([start, start + CLIP]),

@@ -48,6 +48,7 @@ def draw(seed: int, recordings: int = 2, clips: int = 24, stride: int = 16, kept
         frames=frames,
         probability=probability,
         present=probability >= 0.55,
+        probe_probability=probability,
         probe=random.random(true.shape) < 0.4,
         frequency=np.broadcast_to([0.3, 0.6, 0.1], true.shape),
         times=times,

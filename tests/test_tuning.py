@@ -31,6 +31,7 @@ def performance(seed: int, clips: int = 400, lasting: int = 6, noise: float = 0.
         frames=frames,
         probability=probability,
         present=probability >= 0.5,
+        probe_probability=probability,
         probe=probability >= 0.7,
         frequency=np.broadcast_to(true.mean(axis=0), true.shape),
         times=np.column_stack([begin, begin + CLIP]),

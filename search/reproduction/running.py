@@ -15,8 +15,9 @@ from heads.checkpoint import Checkpoint
 from heads.inputs import size_in_memory
 from heads.memory import free_memory
 from heads.scale import CONV4, ENERGY, GRID
+from heads.settings import PROBE
 from heads.training import choose_device
-from search.evaluation import MODEL, PROBE, evaluation
+from search.evaluation import MODEL, evaluation
 from search.fitting import Workbench
 from search.folds import fit_fold, to_score
 from search.reproduction.experiments import Experiment, Inputs

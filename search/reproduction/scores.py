@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from heads.metrics import Scores
+from heads.settings import PROBE
 from search.bootstrap import Counts, draw_blocks, percentile_interval
-from search.evaluation import MODEL, PROBE
+from search.evaluation import MODEL
 from search.paper import ALL, FIRST, RECORDINGS, SYSTEMS, Figures, paper_table
 from search.rendering.tables import BASELINES, Cell, Entry, Row, Table
 from search.reproduction.experiments import BLOCKED, LEFT_OUT, PAPERS, VOCABULARIES, Experiment

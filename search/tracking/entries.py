@@ -7,7 +7,8 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from search.evaluation import PROBE, TRIVIAL
+from heads.settings import PROBE
+from search.evaluation import TRIVIAL
 
 _LONGEST = 250  # characters
 _AT_ONCE = {"metrics": 1000, "params": 100, "tags": 100}  # that MLflow takes
