@@ -71,33 +71,34 @@ class Timeline:
             found[video] = (*found.get(video, ()), self.names[number])
         return dict(sorted(found.items()))
 
+    @cached_property
+    def block(self) -> NDArray[np.intp]:
+        """Number of each annotated clip's block, (clips,); -1 for a clip not annotated.
 
-def block_numbers(timeline: Timeline) -> NDArray[np.intp]:
-    """Return each annotated clip's block.
+        Blocks last 30 s, or a twelfth of the annotated time where that is less, but never under 5 s, unless less of
+        a video is annotated. They are cut from each video's annotated time, in equal lengths, what is not annotated
+        left out: no block is a stump. Recordings of one video share their blocks. Numbers begin at 0, in the order
+        of the videos and of time, none left out.
+        """
+        clips = {video: self.in_time(self.known & (self.video == video)) for video in self.annotated}
+        passed = {video: _annotated_time(self.times[mine]) for video, mine in clips.items()}
+        length = max(SHORTEST_BLOCK, min(BLOCK, sum(float(each[-1]) for each in passed.values()) / BLOCKS_AT_LEAST))
+        block = np.full(len(self.times), _NONE)
+        blocks = 0
+        for video, mine in clips.items():
+            annotated = passed[video][-1]
+            most = int(annotated / SHORTEST_BLOCK + 1e-9)  # times are not exact
+            count = max(1, min(round(annotated / length), most))
+            block[mine] = blocks + np.minimum(passed[video][:-1] * count // annotated, count - 1)
+            blocks += count
+        # Where a clip is longer than a block, some blocks have no clip.
+        block[self.known] = np.unique(block[self.known], return_inverse=True)[1]
+        return block
 
-    Blocks last 30 s, or a twelfth of the annotated time where that is less, but never under 5 s, unless less of
-    a video is annotated. They are cut from each video's annotated time, in equal lengths, what is not annotated
-    left out: no block is a stump. Recordings of one video share their blocks.
-
-    Returns
-    -------
-    ndarray of int, shape (clips,)
-        From 0, in the order of the videos and of time, no number left out; -1 for a clip not annotated.
-    """
-    clips = {video: timeline.in_time(timeline.known & (timeline.video == video)) for video in timeline.annotated}
-    passed = {video: _annotated_time(timeline.times[mine]) for video, mine in clips.items()}
-    length = max(SHORTEST_BLOCK, min(BLOCK, sum(float(each[-1]) for each in passed.values()) / BLOCKS_AT_LEAST))
-    block = np.full(len(timeline.times), _NONE)
-    blocks = 0
-    for video, mine in clips.items():
-        annotated = passed[video][-1]
-        most = int(annotated / SHORTEST_BLOCK + 1e-9)  # times are not exact
-        count = max(1, min(round(annotated / length), most))
-        block[mine] = blocks + np.minimum(passed[video][:-1] * count // annotated, count - 1)
-        blocks += count
-    # Where a clip is longer than a block, some blocks have no clip.
-    block[timeline.known] = np.unique(block[timeline.known], return_inverse=True)[1]
-    return block
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return int(self.block.max(initial=_NONE)) + 1
 
 
 def _annotated_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,18 +108,11 @@ def _annotated_time(times: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.append(starts - starts[0] - holes, ends[-1] - starts[0] - holes[-1])
 
 
-def block_contents(timeline: Timeline, block: NDArray[np.intp]) -> Content:
-    """Return what each block holds, and what it loses if a neighbour claims its gap.
-
-    Parameters
-    ----------
-    timeline : Timeline
-        The clips.
-    block : ndarray of int, shape (clips,)
-        From `block_numbers`.
-    """
+def block_contents(timeline: Timeline) -> Content:
+    """Return what each block holds, and what it loses if a neighbour claims its gap."""
+    block = timeline.block
     counted = np.column_stack([timeline.known, timeline.positive & timeline.known[:, None]]).astype(np.intp)
-    whole = np.zeros((int(block.max(initial=_NONE)) + 1, counted.shape[1]), np.intp)
+    whole = np.zeros((timeline.blocks, counted.shape[1]), np.intp)
     head, tail = np.zeros_like(whole), np.zeros_like(whole)
     np.add.at(whole, block[timeline.known], counted[timeline.known])
     for number in range(len(whole) - 1):

@@ -11,7 +11,6 @@ from heads.model import Head
 from heads.network import Network
 from heads.postprocessing import PostProcessing
 from heads.training import Epoch, Watch
-from search.blocks import block_numbers
 from search.data import Data
 from search.evaluation import Scored, pool
 from search.fitting import Fitted, Workbench
@@ -171,7 +170,7 @@ def to_score(
         frequency=np.broadcast_to(frequency, present.shape),
         times=times,
         recording=recording,
-        block=block_numbers(data.timeline)[index],
+        block=data.timeline.block[index],
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from search.blocks import GAP, SHORTEST_BLOCK, Timeline, block_contents, block_numbers, near
+from search.blocks import GAP, SHORTEST_BLOCK, Timeline, block_contents, near
 from search.dealing import deal, share_out
 from store.errors import InputError
 
@@ -76,7 +76,7 @@ def make_folds(name: str, timeline: Timeline, seed: int) -> tuple[Fold, ...]:
     Parameters
     ----------
     name : str
-        `blocked`: blocks (see `block_numbers`), 80/10/10 by clips, every class in every part where its blocks
+        `blocked`: blocks (see `Timeline.block`), 80/10/10 by clips, every class in every part where its blocks
         allow. `random`: clips drawn at random, 80/10/10 (the paper). `paper-v1test`: random, the test tenth from
         the first recording by name alone, at most half of it (what the paper's scores look like); validation a
         random tenth of the rest. `leave-out:RECORDING`: test on one recording, validation a random tenth of the
@@ -118,9 +118,8 @@ def make_folds(name: str, timeline: Timeline, seed: int) -> tuple[Fold, ...]:
 
 def _blocked(timeline: Timeline, shares: tuple[float, ...], seed: int) -> NDArray[np.intp]:
     """Return each clip's part, drawn by blocks."""
-    block = block_numbers(timeline)
-    part = np.full(len(block), _NONE)
-    part[timeline.known] = share_out(block_contents(timeline, block), shares, seed)[block[timeline.known]]
+    part = np.full(len(timeline.known), _NONE)
+    part[timeline.known] = share_out(block_contents(timeline), shares, seed)[timeline.block[timeline.known]]
     return part
 
 
@@ -203,14 +202,13 @@ def _leave_one_out(timeline: Timeline, seed: int) -> Iterator[Fold]:
 def _cross_validation(timeline: Timeline, number: str, seed: int) -> Iterator[Fold]:
     if not (number.isascii() and number.isdigit() and int(number) >= 3):
         raise InputError(f"cv:{number}: the number of folds is 3 or more, as in cv:5")
-    block = block_numbers(timeline)
-    folds, blocks = int(number), int(block.max(initial=_NONE)) + 1
+    folds, blocks = int(number), timeline.blocks
     if folds > blocks:
         remedy = "take fewer folds or annotate more" if blocks >= 3 else "annotate more"
         raise InputError(f"cv:{number}: there are only {blocks} blocks of annotated time: {remedy}")
-    group = deal(block_contents(timeline, block).whole, folds, seed)[block]
+    group = deal(block_contents(timeline).whole, folds, seed)[timeline.block]
     for fold in range(folds):
-        part = np.full(len(block), _TRAINING)
+        part = np.full(len(group), _TRAINING)
         part[group == (fold + 1) % folds] = _VALIDATION
         part[group == fold] = _TEST
         part[~timeline.known] = _NONE
@@ -245,11 +243,10 @@ def left_out_in_turn(timeline: Timeline, groups: int) -> Iterator[Split]:
     groups : int
         At most; there are no more than blocks.
     """
-    block = block_numbers(timeline)
-    blocks = int(block.max(initial=_NONE)) + 1
+    blocks = timeline.blocks
     groups = min(groups, blocks)
     for number in range(groups if groups > 1 else 0):
-        part = np.where(block * groups // blocks == number, _TEST, _TRAINING)
+        part = np.where(timeline.block * groups // blocks == number, _TEST, _TRAINING)
         part[~timeline.known] = _NONE
         with suppress(TooLittleError):
             yield _apart(part, timeline, GAP)

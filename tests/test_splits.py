@@ -383,7 +383,7 @@ def test_every_split_of_anything(timeline: splits.Timeline, name: str, seed: int
 @given(timelines())
 @settings(max_examples=60, deadline=None)
 def test_blocks_of_anything(timeline: splits.Timeline) -> None:
-    block = splits.block_numbers(timeline)
+    block = timeline.block
     assert ((block >= 0) == timeline.known).all()
     assert np.unique(block[timeline.known]).tolist() == list(range(block.max() + 1))
     instants = {}  # video -> moments of annotated time, 40 ms each -> block
@@ -418,7 +418,7 @@ def test_regions_of_one_video_are_one_thing_in_every_split() -> None:
     assert [fold.name for fold in folds] == ["leave-out:a+b", "leave-out:c", "leave-out:d"]
     assert [np.unique(recording[fold.split.test]).tolist() for fold in folds] == [[0, 1], [2], [3]]
     assert [np.unique(recording[fold.split.validation]).tolist() for fold in folds] == [[2], [3], [0, 1]]
-    block = splits.block_numbers(timeline)
+    block = timeline.block
     both = (times[:125, 0] > 30) & (times[:125, 0] < 50)
     assert (block[:125][both] == block[125:250][both]).all()
 
@@ -516,7 +516,7 @@ def test_regions_are_cut_into_no_stumps() -> None:
     """Blocks last equally long in annotated time, wherever the regions are."""
     times, recording = clips(1000)
     known = (np.arange(1000) % 250 < 40) & (np.arange(1000) % 7 != 0)
-    block = splits.block_numbers(timeline_of(times, recording, known))
+    block = timeline_of(times, recording, known).block
     assert np.bincount(block[known]).tolist() == pytest.approx([known.sum() / 12] * 12, abs=1)
 
 
@@ -559,7 +559,7 @@ def test_nothing_annotated(name: str) -> None:
     timeline = timeline_of(times, recording, np.zeros(400, bool))
     with pytest.raises(InputError):
         splits.make_folds(name, timeline, seed=0)
-    assert (splits.block_numbers(timeline) == -1).all()
+    assert (timeline.block == -1).all()
 
 
 def test_a_fold_that_would_lose_a_part_names_the_remedy() -> None:
@@ -594,13 +594,13 @@ def test_near_is_near_however_long_the_clips(drawn: list[tuple[int, int, int, bo
 def test_how_many_blocks(seconds: float, blocks: int) -> None:
     """At least 5 s each, twelve where there can be, 30 s at most."""
     times = np.arange(0, seconds, 0.5)[:, None] + [0, 0.5]
-    assert splits.block_numbers(timeline_of(times, np.zeros(len(times), np.intp))).max() + 1 == blocks
+    assert timeline_of(times, np.zeros(len(times), np.intp)).blocks == blocks
 
 
 def test_a_long_clip_is_annotated_time_whatever_lies_in_it() -> None:
     times = np.array([[0.0, 100.0], [50.0, 51.0], [90.0, 91.0]])
     timeline = timeline_of(times, np.array([0, 1, 1]), videos=("v", "v"))
-    assert splits.block_numbers(timeline).tolist() == [0, 1, 2]  # of twelve of 8.3 s
+    assert timeline.block.tolist() == [0, 1, 2]  # of twelve of 8.3 s
 
 
 def test_no_group_is_left_empty() -> None:
