@@ -61,7 +61,7 @@ def made_up(clips: int, *inputs: str) -> Clips:
         values = random.standard_normal((clips, *shape), np.float32)
         rows[name, "plain"] = values.astype(np.float16) if name == CONV4 else values
         scales[name, "plain"] = Scale(np.zeros((1, *shape), np.float32), np.ones((1, *shape), np.float32))
-    return Clips(("one",), np.zeros(clips, np.intp), np.zeros(1, bool), rows, scales)
+    return Clips(np.zeros(clips, np.intp), np.zeros(1, bool), rows, scales)
 
 
 def learner(clips: Clips, tune: str, classes: int, tail: dict[str, np.ndarray], training: np.ndarray) -> Learner:

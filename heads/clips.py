@@ -41,8 +41,6 @@ class Clips:
 
     Parameters
     ----------
-    names : tuple of str
-        Ids of the recordings.
     recording : ndarray of int, shape (clips,)
         Index of each clip's recording.
     heard : ndarray of bool, shape (recordings,)
@@ -53,7 +51,6 @@ class Clips:
         By input and view; nothing where values are used as they are.
     """
 
-    names: tuple[str, ...]
     recording: NDArray[np.intp]
     heard: NDArray[np.bool_]
     rows: Mapping[tuple[str, str], Rows]
@@ -179,8 +176,7 @@ def load_clips(
         seen = [name for name in inputs if name != AUDIO or view == PLAIN]
         rows |= {(name, view): found for name, found in load(recordings, seen, view).items()}
     lengths = [recording.clips for recording in recordings]
-    ids = tuple(recording.id for recording in recordings)
-    clips = Clips(ids, np.repeat(np.arange(len(recordings)), lengths), heard, rows, {})
+    clips = Clips(np.repeat(np.arange(len(recordings)), lengths), heard, rows, {})
     return clips.standardised(recordings) if standardise == "recording" else clips
 
 

@@ -179,7 +179,7 @@ def fit_context(
     training: NDArray[np.intp],
     loss: Loss,
     seed: int,
-    inputs: tuple[str, ...],
+    regression: LinearProbe,
 ) -> Context:
     """Fit a context to training clips.
 
@@ -195,16 +195,16 @@ def fit_context(
         As the system's.
     seed : int
         Of everything random.
-    inputs : tuple of str
-        What the regression sees.
+    regression : LinearProbe
+        Fitted to the training clips; it judges all others.
     """
     every = np.arange(len(clips))
-    regression = fit_probe(clips, training, positive, seed, inputs)
     logits = _logits(regression.predict(clips, every))
     for held_out in np.array_split(training, min(FOLDS, len(training))):
         others = np.setdiff1d(training, held_out)
         if len(others):
-            logits[held_out] = _logits(fit_probe(clips, others, positive, seed, inputs).predict(clips, held_out))
+            fitted = fit_probe(clips, others, positive, seed, regression.inputs)
+            logits[held_out] = _logits(fitted.predict(clips, held_out))
     sequences = [every[clips.recording == number] for number in np.unique(clips.recording)]
     return Context(regression, train_context(logits, sequences, soft, positive, training, loss, seed))
 

@@ -201,9 +201,8 @@ class Workbench:
     def _fit_context(self, clips: Clips, training: NDArray[np.intp]) -> Context:
         labels, parts = self._data.labels, SYSTEMS[self._system]
         soft, loss = learned_labels(labels, parts), system_loss(labels, training, parts, self.settings)
-        return fit_context(
-            clips, soft, labels.positive, training, loss, self.settings.seed, regression_inputs(self.settings)
-        )
+        regression = self._fit_probe(clips, training, regression_inputs(self.settings))
+        return fit_context(clips, soft, labels.positive, training, loss, self.settings.seed, regression)
 
     def _tuned(
         self,

@@ -74,7 +74,6 @@ def planted(
     frames = np.repeat(positive[:, None, :], 16, axis=1)
     return (
         Clips(
-            names=tuple(f"recording-{number}" for number in range(recordings)),
             recording=recording,
             heard=np.full(recordings, "audio" in more),
             rows=rows,

@@ -351,7 +351,7 @@ def test_statistics_are_exact_far_from_zero() -> None:
     np.testing.assert_allclose(scale.divisor[0], values.astype(np.float64).std(axis=0), rtol=1e-6)
     large = np.full((100, 2), 60_000, np.float16)
     large[::2] -= 1024
-    clips = Clips(("a",), np.zeros(100, np.intp), np.zeros(1, bool), {("conv4", "plain"): large}, {})
+    clips = Clips(np.zeros(100, np.intp), np.zeros(1, bool), {("conv4", "plain"): large}, {})
     scaled = clips.scaled_over(np.arange(100)).take("conv4", np.arange(100))
     np.testing.assert_allclose(np.abs(scaled), 1, rtol=1e-5)
 
