@@ -5,17 +5,15 @@ import hashlib
 import io
 import json
 import time
-import zlib
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from store.files import write_atomically
+from store.files import is_whole, write_checked
 
 _VERSION = 1  # changes when what is kept does, or what a training makes of it
 _SHARE_OF_TIME = 0.1  # that writing may take
-_CHECKSUM = 4  # bytes at the end: torch.load does not notice flipped bits
 
 
 class Checkpoint:
@@ -37,11 +35,10 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """Return the state kept, or None if there is none, or it is damaged or of another training."""
         try:
-            content = self._path.read_bytes()
-            body = memoryview(content)[:-_CHECKSUM]
-            if zlib.crc32(body) != int.from_bytes(content[-_CHECKSUM:]):
-                return None
-            state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+            with self._path.open("rb") as file:
+                if not is_whole(file):  # torch.load does not notice flipped bits
+                    return None
+                state = torch.load(file, map_location="cpu", weights_only=True)
         except Exception:  # whatever a file that is not there or foreign raises
             return None
         return state if isinstance(state, dict) and state.pop("identity", None) == self._identity else None
@@ -53,10 +50,8 @@ class Checkpoint:
             return
         buffer = io.BytesIO()
         torch.save(state | {"identity": self._identity}, buffer)
-        buffer.seek(0, io.SEEK_END)
-        buffer.write(zlib.crc32(buffer.getbuffer()).to_bytes(_CHECKSUM))
         self._remove_halves()
-        write_atomically(self._path, buffer.getvalue())
+        write_checked(self._path, buffer)
         took = time.monotonic() - began
         self._due = began + took / _SHARE_OF_TIME
 

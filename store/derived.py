@@ -7,22 +7,18 @@ file that is damaged or cannot be written costs time, never a result.
 
 import hashlib
 import io
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from store.errors import InputError
-from store.files import write_atomically
+from store.files import is_whole, write_checked
 from store.places import Place, cache_folder
 from store.recording import Recording
 
-_CHECKSUM = 4  # bytes
-_AT_ONCE = 1 << 20  # bytes
 _KEY = 16  # digits
 
 
@@ -67,30 +63,13 @@ def _read(file: Path) -> NDArray | None:
     """Return the values in a file if it is whole."""
     try:
         with file.open("rb") as opened:
-            if not _is_whole(opened):
-                return None
-            opened.seek(0)
-            return np.load(opened, allow_pickle=False)
+            return np.load(opened, allow_pickle=False) if is_whole(opened) else None
     except (OSError, ValueError, EOFError):
         return None
-
-
-def _is_whole(opened: BinaryIO) -> bool:
-    """Return whether a file ends in its checksum; read in pieces, since it may be large."""
-    left = opened.seek(0, io.SEEK_END) - _CHECKSUM
-    opened.seek(0)
-    found = 0
-    while left > 0:
-        piece = opened.read(min(left, _AT_ONCE))
-        if not piece:
-            return False
-        found, left = zlib.crc32(piece, found), left - len(piece)
-    return opened.read() == found.to_bytes(_CHECKSUM)
 
 
 def _write(file: Path, values: NDArray) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.save(buffer, values, allow_pickle=False)
-    buffer.write(zlib.crc32(buffer.getbuffer()).to_bytes(_CHECKSUM))
-    write_atomically(file, buffer.getvalue())
+    write_checked(file, buffer)

@@ -1,12 +1,18 @@
 """Files, written so that no reader ever sees half of one."""
 
 import hashlib
+import io
 import os
 import tempfile
+import zlib
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from store.errors import InputError
+
+_CHECKSUM = 4  # bytes
+_AT_ONCE = 1 << 20  # bytes
 
 
 def require_file(path: Path) -> Path:
@@ -91,6 +97,45 @@ def write_atomically(path: Path, content: bytes) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def write_checked(path: Path, content: io.BytesIO) -> None:
+    """Write a file as `write_atomically` does, with a CRC-32 of itself behind it; `is_whole` tells by it.
+
+    Parameters
+    ----------
+    path : Path
+        Where to.
+    content : BytesIO
+        The content, to which the checksum is added.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist or cannot be written to.
+    """
+    checksum = zlib.crc32(content.getbuffer()).to_bytes(_CHECKSUM)
+    content.seek(0, io.SEEK_END)
+    content.write(checksum)
+    write_atomically(path, content.getvalue())
+
+
+def is_whole(file: BinaryIO) -> bool:
+    """Return whether a file is as `write_checked` left it; it is then at its beginning.
+
+    It is read in pieces, since it may be large.
+    """
+    left = file.seek(0, io.SEEK_END) - _CHECKSUM
+    file.seek(0)
+    found = 0
+    while left > 0:
+        piece = file.read(min(left, _AT_ONCE))
+        if not piece:
+            return False
+        found, left = zlib.crc32(piece, found), left - len(piece)
+    whole = file.read() == found.to_bytes(_CHECKSUM)
+    file.seek(0)
+    return whole
 
 
 def keep_original(path: Path) -> None:

@@ -97,11 +97,11 @@ def test_writing_takes_a_tenth_of_the_time_at_most(tmp_path: Path, monkeypatch) 
     clock, writes = [100.0], []
     monkeypatch.setattr("heads.checkpoint.time", type("Clock", (), {"monotonic": lambda: clock[0]}))
 
-    def write(path: Path, content: bytes) -> None:
+    def write(path: Path, content: io.BytesIO) -> None:
         writes.append(clock[0])
         clock[0] += 2
 
-    monkeypatch.setattr("heads.checkpoint.write_atomically", write)
+    monkeypatch.setattr("heads.checkpoint.write_checked", write)
     checkpoint = Checkpoint(tmp_path / "m", [])
     for now in (100, 110, 119, 120, 130, 200):
         clock[0] = max(clock[0], now)

@@ -145,7 +145,7 @@ def test_a_full_disk(recording: Recording, monkeypatch, error: Exception) -> Non
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(module, "write_atomically", fail)
+    monkeypatch.setattr(module, "write_checked", fail)
     assert np.array_equal(derived(recording, ARRAY, "grid", "1", Computing()), VALUES)
     assert kept(recording) == []
 
