@@ -17,7 +17,7 @@ _SHARE_OF_TIME = 0.1  # that writing may take
 
 
 class Checkpoint:
-    """One file with the state of a training; removed when that is done.
+    """One file with the state of a training; `forget` it when that is done.
 
     Parameters
     ----------
@@ -50,17 +50,31 @@ class Checkpoint:
             return
         buffer = io.BytesIO()
         torch.save(state | {"identity": self._identity}, buffer)
-        self._remove_halves()
+        _remove(self._path.parent, _halves(glob.escape(self._path.name)))
         write_checked(self._path, buffer)
         took = time.monotonic() - began
         self._due = began + took / _SHARE_OF_TIME
 
-    def clear(self) -> None:
-        """Forget it."""
-        self._path.unlink(missing_ok=True)
-        self._remove_halves()
 
-    def _remove_halves(self) -> None:
-        """Remove what was being written when a process was killed."""
-        for half in self._path.parent.glob(f".{glob.escape(self._path.name)}.*"):
-            half.unlink(missing_ok=True)
+def forget(folder: Path, pattern: str) -> None:
+    """Remove states, and what was being written of them when a process was killed.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are.
+    pattern : str
+        What their names match, as `Path.glob` takes it.
+    """
+    _remove(folder, pattern)
+    _remove(folder, _halves(pattern))
+
+
+def _halves(pattern: str) -> str:
+    """Return what the names of half-written files match, as `write_atomically` begins them."""
+    return f".{pattern}.*"
+
+
+def _remove(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        path.unlink(missing_ok=True)

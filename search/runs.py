@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from heads.checkpoint import forget
 from heads.model import GestureModel, check_destination, load_model
 from heads.settings import NAMES, PROBE, Settings
 from search.bootstrap import paired_difference
@@ -237,8 +238,7 @@ def states_of(out: Path, trainings: int) -> list[Path]:
 
 def forget_states(out: Path) -> None:
     """Remove the states of all trainings into a model, those too that were given up."""
-    for state in out.parent.glob(f".{glob.escape(out.name)}.*.training"):
-        state.unlink(missing_ok=True)
+    forget(out.parent, f".{glob.escape(out.name)}.[0-9]*.training")
 
 
 def notes_on(model: GestureModel) -> list[str]:

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from planted_store import write_recording, write_vocabulary
 from tiny_backbone import added
 
-from heads.checkpoint import Checkpoint
+from heads.checkpoint import Checkpoint, forget
 from heads.settings import Settings
+from search.runs import forget_states
 from store.errors import InputError
 
 STATE: dict[str, Any] = {"run": {"number": 3, "history": [(0.5, 0.25)]}, "weights": {"a": torch.arange(6.0)}}
@@ -88,9 +89,17 @@ def test_halves_of_killed_writers_are_removed(kept: Path) -> None:
     Checkpoint(kept, []).save(STATE)
     assert sorted(kept.parent.iterdir()) == sorted([*others, kept])
     (kept.parent / f".{kept.name}.again").write_text("half")
-    Checkpoint(kept, []).clear()
+    forget(kept.parent, kept.name)
     assert sorted(kept.parent.iterdir()) == sorted(others)
-    Checkpoint(kept, []).clear()
+    forget(kept.parent, kept.name)
+
+
+def test_what_is_left_of_all_trainings_into_a_model_is_removed(tmp_path: Path) -> None:
+    others = {"m", ".mm.0.training", ".m.n.0.training", "..m.n.0.training.x1y2"}
+    for name in {".m.0.training", ".m.12.training", "..m.0.training.x1y2", "..m.3.training.z", *others}:
+        (tmp_path / name).write_text("state")
+    forget_states(tmp_path / "m")
+    assert {path.name for path in tmp_path.iterdir()} == others
 
 
 def test_writing_takes_a_tenth_of_the_time_at_most(tmp_path: Path, monkeypatch) -> None:

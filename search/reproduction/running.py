@@ -1,5 +1,6 @@
 """Doing the experiments: several at once, none of them twice, one that was stopped from where it was."""
 
+import glob
 import os
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 
 from extract.engines import ATTEMPTS, map_videos
 from extract.views import PLAIN
-from heads.checkpoint import Checkpoint
+from heads.checkpoint import forget
 from heads.inputs import size_in_memory
 from heads.memory import free_memory
 from heads.scale import CONV4, ENERGY, GRID
@@ -141,7 +142,7 @@ def _train_and_score(inputs: Inputs, job: Job, path: Path, record: Record) -> No
         seconds=time.monotonic() - began,
     )
     result.save(path, job.identity, experiment)
-    Checkpoint(state, None).clear()
+    forget(state.parent, glob.escape(state.name))
 
 
 def _workers(inputs: Inputs) -> int:
