@@ -23,8 +23,7 @@ from commands.shared import (
     show,
     split,
 )
-
-SYSTEMS = ("probe", "mm", "sm", "sm+bb", "sm+bb+ts", "bimodal", "bimodal-gated")
+from heads.settings import NAMES
 
 
 def add_train(commands: Any) -> None:
@@ -39,7 +38,7 @@ def add_train(commands: Any) -> None:
     what = parser.add_argument_group("what learns")
     what.add_argument(
         "--system",
-        choices=SYSTEMS,
+        choices=NAMES,
         default="sm+bb+ts",
         help="single model (sm), with Dynamic Batch Balance (bb) and Temporal Smoothing (ts), with sound (bimodal, "
         "bimodal-gated), a network per gesture (mm), or the linear probe alone (default sm+bb+ts)",

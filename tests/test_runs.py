@@ -22,7 +22,7 @@ from heads.intervals import clips_to_intervals
 from heads.labelling import label
 from heads.learner import Learner
 from heads.model import load_model
-from heads.settings import NAMES, PRESETS, SYSTEMS, Settings
+from heads.settings import NAMES, PRESETS, Settings
 from search import runs
 from search.data import load_data
 from search.fitting import Workbench
@@ -131,12 +131,6 @@ def test_a_description_of_another_shape_is_damage(damage, train, made, tmp_path)
     file.write_text(json.dumps(described))
     with pytest.raises(InputError, match="model is damaged"):
         runs.evaluate(tmp_path / "model", made.store, made.annotated)
-
-
-def test_the_command_lines_systems_are_all() -> None:
-    from commands.models import SYSTEMS as OFFERED
-
-    assert OFFERED == NAMES == ("probe", *SYSTEMS)
 
 
 def test_learns_a_planted_signal(train) -> None:
