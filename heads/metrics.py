@@ -49,11 +49,6 @@ def macro_f1(true: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
     return float(precision_recall_f1(true, predicted)[2].mean())
 
 
-def micro_f1(true: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
-    """Return F1 over all decisions, whatever their class; labels as in `precision_recall_f1`."""
-    return macro_f1(true.reshape(-1, 1), predicted.reshape(-1, 1))
-
-
 def batch_averaged_f1(true: NDArray[np.bool_], predicted: NDArray[np.bool_], batch: int = BATCH) -> float:
     """Return the mean over batches of consecutive clips of each batch's macro-F1.
 
@@ -163,33 +158,6 @@ def trivial_predictions(frequency: NDArray[np.float64]) -> dict[str, NDArray[np.
         "chance": frequency,
         "majority": (frequency >= 0.5).astype(np.float64),
     }
-
-
-def always_f1(true: NDArray[np.bool_]) -> float:
-    """Return the macro-F1 of predicting every class in every clip, a trivial baseline."""
-    return macro_f1(true, np.ones_like(true))
-
-
-def chance_f1(true: NDArray[np.bool_], frequency: NDArray[np.float64]) -> float:
-    """Return the macro-F1 to expect from predicting each class at random, as often as in training.
-
-    With a class present in a share p of the clips and predicted in a share q of them, independently, the
-    expected hits are pq, so that F1 is about 2pq / (p + q).
-
-    Parameters
-    ----------
-    true : ndarray of bool, shape (clips, classes)
-        Presence as annotated.
-    frequency : ndarray of float64, shape (classes,)
-        Share of the training clips in which each class is present.
-    """
-    present = true.mean(axis=0)
-    return float(scores_of_counts(present * frequency, frequency, present)[2].mean())
-
-
-def majority_f1(true: NDArray[np.bool_], frequency: NDArray[np.float64]) -> float:
-    """Return the macro-F1 of always predicting what most training clips have; parameters as in `chance_f1`."""
-    return chance_f1(true, trivial_predictions(frequency)["majority"])
 
 
 def event_f1(true: ArrayLike, predicted: ArrayLike, overlap: float) -> float:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from synthetic import planted
+from trivial import always_f1
 
 from heads import probe as module
 from heads.labels import Labels
-from heads.metrics import always_f1, macro_f1
+from heads.metrics import macro_f1
 from heads.probe import fit_probe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
