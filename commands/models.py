@@ -24,6 +24,7 @@ from commands.shared import (
     split,
 )
 from heads.settings import NAMES
+from search.split_names import SPLITS
 
 
 def add_train(commands: Any) -> None:
@@ -68,7 +69,7 @@ def add_train(commands: Any) -> None:
         "--split",
         type=split,
         default="blocked",
-        help="blocked (default), random, paper-v1test, leave-out:RECORDING, leave-one-out, cv:K",
+        help=f"{', '.join(SPLITS)} (default blocked)",
     )
     scored.add_argument(
         "--clip-rule", choices=("majority", "any"), help="which clips are positive: half of the frames, or one"

@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from rich_argparse import RichHelpFormatter
 
+from search.split_names import parse_split
 from store.errors import InputError
 
 Arguments = argparse.Namespace
@@ -171,9 +171,10 @@ def positive(text: str) -> int:
 
 def split(text: str) -> str:
     """Return the name of a split; for argparse."""
-    if not re.fullmatch(r"blocked|random|paper-v1test|leave-one-out|leave-out:.+|cv:([3-9]|[1-9][0-9]+)", text):
-        there = "blocked, random, paper-v1test, leave-out:RECORDING, leave-one-out, cv:K (from 3 on)"
-        raise argparse.ArgumentTypeError(f"{text!r} is no split; there are {there}")
+    try:
+        parse_split(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return text
 
 

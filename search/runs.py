@@ -20,8 +20,9 @@ from search.evaluation import MODEL, Scored, check_csv, write_csv
 from search.fitting import Workbench
 from search.folds import to_score
 from search.making import fit, make_model
+from search.parts import TooLittleError
 from search.shelf import Shelf
-from search.splits import Fold, TooLittleError, enough_to_hold_out, everything, make_folds
+from search.splits import Fold, enough_to_hold_out, everything, make_folds
 from search.tracking import tracked
 from search.tuning import Aim
 from search.usage import trained_on, unseen

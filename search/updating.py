@@ -16,9 +16,10 @@ from search.effort import load_costs, operations
 from search.evaluation import MODEL, check_csv, evaluation, write_csv
 from search.fitting import Workbench
 from search.making import fit, make_model
+from search.parts import Split, TooLittleError
 from search.runs import forget_states, notes_on, predicted, states_of
 from search.shelf import Shelf
-from search.splits import Fold, Split, TooLittleError, extended
+from search.splits import Fold, extended
 from search.tracking import tracked
 from search.tuning import Aim
 from search.usage import earlier_parts, inherit, trained_on, truth_of

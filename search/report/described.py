@@ -6,10 +6,10 @@ from typing import Any
 from heads.model import GestureModel
 from search.figures.bars import class_bars
 from search.figures.curves import learning_curves
+from search.parts import PARTS
 from search.rendering.tables import BASELINES, Cell, Row, Table
 from search.report.pieces import Drawing, Piece, Text
 
-_PARTS = ("training", "validation", "test")
 _TRIVIAL = {"probe": "linear probe", "always": "every class always", "chance": "by chance", "majority": "most frequent"}
 
 
@@ -17,10 +17,10 @@ def learned_from(model: GestureModel) -> list[Piece]:
     """Return what the model learned from what, and how."""
     training, settings = model.training, model.settings
     rows: list[Row] = [
-        (name, used["annotations"], *(sum(stop - first for first, stop in used[part]) for part in _PARTS))
+        (name, used["annotations"], *(sum(stop - first for first, stop in used[part]) for part in PARTS))
         for name, used in training["recordings"].items()
     ]
-    columns = ("recording", "annotations", *(f"clips: {part}" for part in _PARTS))
+    columns = ("recording", "annotations", *(f"clips: {part}" for part in PARTS))
     chosen = f"{settings.optimiser}, learning rate {settings.learning_rate:g}, decay {settings.weight_decay:g}"
     found: list[Piece] = [
         Text(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from heads.labels import label_clips
 from search.paper import ALL, FIRST, RECORDINGS, SYSTEMS, paper_table
+from search.parts import PARTS
 from search.rendering.tables import Entry, Row, Table
 from search.reproduction.experiments import BLOCKED, LEFT_OUT, VOCABULARIES, Experiment
 from search.reproduction.results import Result
@@ -20,7 +21,6 @@ from store.timeline import frame_labels, frames_within
 from store.vocabulary import Vocabulary, class_members, load_vocabulary
 
 GESTURES, SUPERCLASSES = VOCABULARIES
-_PARTS = ("training", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -141,11 +141,11 @@ def parts_table(results: dict[Experiment, Result | str]) -> Table:
     rows: list[Row] = []
     for (data, split), systems in _grouped(results).items():
         found = next((each for each in systems.values() if isinstance(each, Result)), None)
-        parts: list[Entry] = ["–" if found is None else found.clips[part] for part in _PARTS]
-        theirs = [paper.get((_paper_row(data, results), part), "") for part in _PARTS]
+        parts: list[Entry] = ["–" if found is None else found.clips[part] for part in PARTS]
+        theirs = [paper.get((_paper_row(data, results), part), "") for part in PARTS]
         beside = [int(each) if isinstance(each, float) and split != BLOCKED else None for each in theirs]
         rows.append((_named(data), split, "; ".join(systems), *parts, *beside))
-    columns = ("data", "split", "systems", *_PARTS, *(f"paper: {part}" for part in _PARTS))
+    columns = ("data", "split", "systems", *PARTS, *(f"paper: {part}" for part in PARTS))
     return Table("table-6", "Table 6: Experiments, and clips in each part", columns, tuple(rows))
 
 

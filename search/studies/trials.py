@@ -18,8 +18,9 @@ from heads.training import AstrayError
 from search.evaluation import MODEL, OVERLAPS, Scored, evaluation
 from search.fitting import Workbench
 from search.folds import fit_fold
+from search.parts import Split
 from search.shelf import Shelf
-from search.splits import Split, make_folds
+from search.splits import make_folds
 from search.studies.space import Space
 from search.tracking import tracked
 from store.errors import InputError
