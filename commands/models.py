@@ -3,23 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+from commands.learning import add_postprocess, learning, settings_of
 from commands.shared import (
     Arguments,
-    add_annotation_paths,
+    add_annotated_store,
+    add_csv,
     add_device,
     add_json,
     add_offset,
-    add_postprocess,
+    add_seed,
     add_source,
     add_store,
     add_thresholds,
     add_vocabulary,
     add_weights,
-    aim_of,
     command,
     positive,
-    seed,
-    settings_of,
     show,
     split,
 )
@@ -31,9 +30,7 @@ def add_train(commands: Any) -> None:
     """Add the command."""
     parser = command(commands, "train", _run_train, "Learn from the annotated part of a store's recordings.")
     parser.set_defaults(when_stopped="what was kept of it is gone on with by the same command")
-    add_store(parser, "store", metavar="STORE")
-    add_annotation_paths(parser)
-    add_offset(parser)
+    add_annotated_store(parser)
     add_vocabulary(parser, required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder for the model")
     what = parser.add_argument_group("what learns")
@@ -62,7 +59,7 @@ def add_train(commands: Any) -> None:
     how.add_argument(
         "--epochs", type=positive, metavar="N", help="at most (default 10; 40 with --tune fc; 3000 with --preset paper)"
     )
-    how.add_argument("--seed", type=seed, default=0, metavar="N", help="of everything random (default 0)")
+    add_seed(how)
     add_device(how, "where to train")
     scored = parser.add_argument_group("how it is scored")
     scored.add_argument(
@@ -74,7 +71,7 @@ def add_train(commands: Any) -> None:
     scored.add_argument(
         "--clip-rule", choices=("majority", "any"), help="which clips are positive: half of the frames, or one"
     )
-    scored.add_argument("--csv", type=Path, metavar="FILE", help="write all scores of the test part as a table")
+    add_csv(scored)
     add_postprocess(parser)
     add_json(parser)
 
@@ -91,10 +88,8 @@ def _run_train(arguments: Arguments) -> None:
         system=arguments.system,
         split=arguments.split,
         settings=settings_of(arguments),
-        device=arguments.device,
         csv=arguments.csv,
-        aim=aim_of(arguments),
-        offset=arguments.offset,
+        **learning(arguments),
     )
     show(arguments, result, show_training)
 
@@ -105,14 +100,12 @@ def add_update(commands: Any) -> None:
     parser = command(commands, "update", _run_update, text)
     parser.set_defaults(when_stopped="the earlier model is as it was; the same command goes on", seed=0)
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder of the earlier model")
-    add_store(parser, "store", metavar="STORE")
-    add_annotation_paths(parser)
-    add_offset(parser)
+    add_annotated_store(parser)
     add_vocabulary(parser, required=False)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="MODEL", help="folder for the model; may be the earlier one's"
     )
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all scores of the test part as a table")
+    add_csv(parser)
     add_device(parser, "where to train")
     add_postprocess(parser)
     add_json(parser)
@@ -128,10 +121,8 @@ def _run_update(arguments: Arguments) -> None:
         arguments.annotations,
         arguments.out,
         vocabulary=arguments.vocabulary,
-        device=arguments.device,
         csv=arguments.csv,
-        aim=aim_of(arguments),
-        offset=arguments.offset,
+        **learning(arguments),
     )
     show(arguments, result, show_update)
 
@@ -141,11 +132,9 @@ def add_evaluate(commands: Any) -> None:
     text = "Score a model; of recordings it was trained on, only their test part."
     parser = command(commands, "evaluate", _run_evaluate, text)
     parser.add_argument("model", type=Path, metavar="MODEL")
-    add_store(parser, "store", metavar="STORE")
-    add_annotation_paths(parser)
-    add_offset(parser)
+    add_annotated_store(parser)
     parser.add_argument("--against", type=Path, metavar="MODEL", help="compare with another model, clip by clip")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all scores as a table")
+    add_csv(parser, "write all scores as a table")
     add_thresholds(parser)
     add_json(parser)
 

@@ -3,18 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from commands.shared import (
-    Arguments,
-    add_annotation_paths,
-    add_device,
-    add_json,
-    add_offset,
-    add_store,
-    command,
-    positive,
-    seed,
-    show,
-)
+from commands.shared import Arguments, add_annotated_store, add_device, add_json, add_seed, command, positive, show
 
 
 def add_reproduce(commands: Any) -> None:
@@ -22,16 +11,14 @@ def add_reproduce(commands: Any) -> None:
     text = "Do the paper's experiments on a store: all of its tables and figures, its figures beside yours."
     parser = command(commands, "reproduce", _run, text)
     parser.set_defaults(when_stopped="what is finished is kept, the same command goes on")
-    add_store(parser, "store", metavar="STORE")
-    add_annotation_paths(parser)
-    add_offset(parser)
+    add_annotated_store(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results, tables and figures")
     parser.add_argument("--quick", action="store_true", help="three epochs each: to see that everything runs")
     parser.add_argument("--preset", choices=("default", "paper"), default="default", help="settings to train with")
     parser.add_argument(
         "--epochs", type=positive, metavar="N", help="at most (default 10; 3 with --quick, 3000 with --preset paper)"
     )
-    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of everything random (default 0)")
+    add_seed(parser)
     parser.add_argument(
         "--jobs", type=positive, metavar="N", help="experiments at a time (default: as cores and memory allow)"
     )

@@ -23,12 +23,14 @@ def command(commands: Any, name: str, run: Callable[[Arguments], int | None], te
     return parser
 
 
-def add_annotation_paths(parser: argparse.ArgumentParser) -> None:
-    """Add ``--annotations``."""
+def add_annotated_store(parser: argparse.ArgumentParser) -> None:
+    """Add a store and what is annotated of its recordings: ``STORE``, ``--annotations`` and ``--offset``."""
+    add_store(parser, "store", metavar="STORE")
     text = "annotation files, or folders of them; video-1.eaf belongs to the recording video-1"
     parser.add_argument(
         "--annotations", nargs="+", action="extend", type=Path, required=True, metavar="PATH", help=text
     )
+    add_offset(parser)
 
 
 def add_offset(parser: Any) -> None:
@@ -66,41 +68,19 @@ def add_device(parser: Any, text: str = "where the backbone runs") -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help=text)
 
 
+def add_seed(parser: Any) -> None:
+    """Add ``--seed``."""
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of everything random (default 0)")
+
+
+def add_csv(parser: Any, text: str = "write all scores of the test part as a table") -> None:
+    """Add ``--csv``."""
+    parser.add_argument("--csv", type=Path, metavar="FILE", help=text)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-
-
-def add_postprocess(parser: Any) -> None:
-    """Add ``--postprocess`` and ``--per-class``."""
-    group = parser.add_argument_group("how gestures are told from probabilities")
-    group.add_argument(
-        "--postprocess",
-        choices=("clip", "frame", "event", "effort"),
-        help="tune smoothing, gaps and shortest gestures too: for this F1, or for the effort of correcting what is "
-        "labelled; on more trainings that leave clips out",
-    )
-    group.add_argument("--per-class", action="store_true", help="with --postprocess: for each class by itself")
-
-
-def aim_of(arguments: Arguments) -> Any:
-    """Return what post-processing is tuned for, None if it is not."""
-    if arguments.postprocess is None:
-        if arguments.per_class:
-            arguments.parser.error("--per-class goes with --postprocess")
-        return None
-    from search.tuning import Aim
-
-    return Aim(arguments.postprocess, arguments.per_class, seed=arguments.seed)
-
-
-def settings_of(arguments: Arguments) -> Any:
-    """Return the settings that arguments of a training stand for; what is not given keeps its default."""
-    from heads.settings import settings_for
-
-    names = ("tune", "context", "standardise", "loss", "class_weights", "epochs", "seed", "clip_rule")
-    chosen = {name: getattr(arguments, name) for name in names if getattr(arguments, name, None) is not None}
-    return settings_for(getattr(arguments, "preset", "default"), **chosen)
 
 
 def add_thresholds(parser: Any) -> None:

@@ -3,23 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+from commands.learning import add_postprocess, learning, settings_of
 from commands.shared import (
     Arguments,
-    add_annotation_paths,
+    add_annotated_store,
     add_device,
     add_json,
-    add_offset,
-    add_postprocess,
-    add_store,
+    add_seed,
     add_vocabulary,
-    aim_of,
     command,
     positive,
-    seed,
-    settings_of,
     show,
     split,
 )
+from search.split_names import FEWEST_FOLDS
 
 
 def add_search(commands: Any) -> None:
@@ -27,9 +24,7 @@ def add_search(commands: Any) -> None:
     text = "Search for settings by cross-validation, train a model with the best, and compare it with the defaults."
     parser = command(commands, "search", _run_search, text)
     parser.set_defaults(when_stopped="all trials done are kept, and gone on from by the same command")
-    add_store(parser, "store", metavar="STORE")
-    add_annotation_paths(parser)
-    add_offset(parser)
+    add_annotated_store(parser)
     add_vocabulary(parser, required=True)
     parser.add_argument(
         "--out",
@@ -56,7 +51,7 @@ def add_search(commands: Any) -> None:
         help="what is to be high: any score of evaluate --json, as frame/macro_f1 or event/0.5/macro_f1",
     )
     what.add_argument("--folds", type=_folds, default=5, metavar="K", help="of the cross-validation (default 5)")
-    what.add_argument("--seed", type=seed, default=0, metavar="N", help="of everything random (default 0)")
+    add_seed(what)
     where = parser.add_argument_group("where")
     where.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes on this machine (default 1)")
     where.add_argument(
@@ -77,8 +72,8 @@ def _folds(text: str) -> int:
     import argparse
 
     folds = positive(text)
-    if folds < 3:
-        raise argparse.ArgumentTypeError(f"{text}: at least 3, to learn, tune and test on")
+    if folds < FEWEST_FOLDS:
+        raise argparse.ArgumentTypeError(f"{text}: at least {FEWEST_FOLDS}, to learn, tune and test on")
     return folds
 
 
@@ -99,8 +94,6 @@ def _run_search(arguments: Arguments) -> None:
         folds=arguments.folds,
         split=arguments.split,
         settings=settings_of(arguments),
-        device=arguments.device,
-        aim=aim_of(arguments),
-        offset=arguments.offset,
+        **learning(arguments),
     )
     show(arguments, result, show_search)

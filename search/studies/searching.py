@@ -103,9 +103,6 @@ class _Opened:
             raise InputError(
                 f"--split {plan.split}: a search holds out one test part; take blocked or leave-out:RECORDING"
             )
-        if not len(self.fold.split.test):
-            sources = ", ".join(map(str, self.data.sources))
-            raise InputError(f"{sources}: too little is annotated to search and to hold out a test part; annotate more")
         self.shelf = Shelf(self.store, self.data)
         space = load_space(plan.space)
         if not any(recording.has_sound for recording in self.data.recordings):
