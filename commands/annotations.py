@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.shared import Arguments, add_json, add_offset, add_store, add_vocabulary, command, complain, show
+from commands.tables import make_table, print_table
 from store.errors import InputError
 
 
@@ -18,7 +19,6 @@ def add_annotations(commands: Any) -> None:
 
 
 def _run_annotations(arguments: Arguments) -> int:
-    from search.tables import show_annotations
     from store.features import FeatureStore
     from store.mismatch import summarise_checked
     from store.vocabulary import load_vocabulary
@@ -33,6 +33,30 @@ def _run_annotations(arguments: Arguments) -> int:
             complain(error)
     show(arguments, {"files": summaries}, show_annotations)
     return int(len(summaries) < len(arguments.files))
+
+
+def show_annotations(summary: dict[str, Any]) -> None:
+    """Print what `store.mismatch.summarise_checked` returned for each file."""
+    for file in summary["files"]:
+        table = make_table(file["file"], "tier", ("annotations", "seconds", "first", "last"))
+        for tier in file["tiers"]:
+            ends = ("" if tier[key] is None else f"{tier[key]:.3f}" for key in ("first", "last"))
+            table.add_row(tier["name"], str(tier["count"]), f"{tier['seconds']:.3f}", *ends)
+        print_table(table)
+        for media in file["media"]:
+            print(f"media: {media['relative_url'] or media['url']}")
+        if file.get("video") is not None:
+            print(
+                f"fits its video: {file['video']['seconds']:.3f} s, {file['video']['frame_rate']:.5g} frames a second"
+            )
+        elif "video" in file:
+            print("not checked: the store has no recording of this name")
+        if "vocabulary" in file:
+            counts = (f"{name} {found['count']} ({found['seconds']:.1f} s)" for name, found in file["gestures"].items())
+            print(f"as {file['vocabulary']}: {', '.join(counts)}")
+            print(f"left alone: {', '.join(file['ignored']) or 'nothing'}")
+            for found, meant in file["near_misses"].items():
+                print(f"{found!r} is not in the vocabulary; did you mean {meant!r}?")
 
 
 def add_convert(commands: Any) -> None:

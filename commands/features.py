@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from commands.shared import (
     Arguments,
     add_device,
@@ -18,6 +20,7 @@ from commands.shared import (
     show,
     stride,
 )
+from commands.tables import print_table
 
 
 def add_extract(commands: Any) -> None:
@@ -124,9 +127,33 @@ def add_inspect(commands: Any) -> None:
 
 
 def _run_inspect(arguments: Arguments) -> int:
-    from search.tables import show_store
     from store.summary import inspect_store
 
     summary = inspect_store(arguments.store, verify=arguments.verify)
     show(arguments, summary, show_store)
     return int(bool(summary["damage"]) or any(recording["damage"] for recording in summary["recordings"].values()))
+
+
+def show_store(summary: dict[str, Any]) -> None:
+    """Print what `store.summary.inspect_store` returned."""
+    spec = summary["spec"]
+    print(f"{summary['store']}: {spec['backbone']}, weights {spec['weights']} ({spec['kind']}), {spec['precision']}")
+    table = Table()
+    for column in ("recording", "clips", "sound", "seconds", "frames/s", "source"):
+        table.add_column(column, justify="right" if column in ("clips", "seconds", "frames/s") else "left")
+    damages = {name: recording["damage"] for name, recording in summary["recordings"].items() if recording["damage"]}
+    for name, recording in summary["recordings"].items():
+        if name not in damages:
+            sound = "yes" if recording["sound"] else "no"
+            numbers = (f"{recording[key]:.2f}" for key in ("duration", "frame_rate"))
+            table.add_row(name, str(recording["clips"]), sound, *numbers, recording["source_name"])
+    print_table(table)
+    for name, clips in summary["unfinished"].items():
+        print(f"{name}: unfinished, {clips} clips so far; extract the video again to go on")
+    for name in summary["foreign"]:
+        print(f"{name}: a folder in the store that is no recording")
+    for damage in (*damages.values(), *summary["damage"]):
+        complain(damage)
+    if summary["verified"]:
+        whole = len(summary["recordings"]) - len(damages)
+        print(f"verified: {whole} of {len(summary['recordings'])} recordings are whole")

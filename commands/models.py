@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.learning import add_postprocess, learning, settings_of
+from commands.scores import show_evaluation, show_training
 from commands.shared import (
     Arguments,
     add_annotated_store,
@@ -22,6 +23,7 @@ from commands.shared import (
     show,
     split,
 )
+from commands.tables import interval, make_table, print_table, show_untrained
 from heads.settings import NAMES
 from search.split_names import SPLITS
 
@@ -78,7 +80,6 @@ def add_train(commands: Any) -> None:
 
 def _run_train(arguments: Arguments) -> None:
     from search.runs import train
-    from search.tables import show_training
 
     result = train(
         arguments.store,
@@ -112,7 +113,6 @@ def add_update(commands: Any) -> None:
 
 
 def _run_update(arguments: Arguments) -> None:
-    from search.tables import show_update
     from search.updating import update
 
     result = update(
@@ -125,6 +125,28 @@ def _run_update(arguments: Arguments) -> None:
         **learning(arguments),
     )
     show(arguments, result, show_update)
+
+
+def show_update(result: dict[str, Any]) -> None:
+    """Print what `search.updating.update` returned."""
+    show_training(result)
+    changes = result["changes"]
+    clips = changes["clips"]
+    print(f"since {changes['from']}: {clips['known']} clips newly annotated, {clips['dropped']} no longer")
+    if changes["annotations"] is None:
+        print("The earlier model does not remember its annotations: which of them changed is not known.")
+    else:
+        table = make_table("Annotations since then", "gesture", ("before", "now", "added", "removed", "moved"))
+        for name, counts in changes["annotations"].items():
+            table.add_row(name, *map(str, counts.values()))
+        print_table(table)
+    scores = changes["scores"]
+    if scores is not None:
+        before, after = scores["before"]["macro_f1"], scores["after"]["macro_f1"]
+        print(
+            f"On the same {scores['clips']} held-out clips: macro-F1 {before:.2f} before, {after:.2f} now, "
+            f"{scores['difference']:+.3f}{interval(scores['interval'], '+', 3)}"
+        )
 
 
 def add_evaluate(commands: Any) -> None:
@@ -141,7 +163,6 @@ def add_evaluate(commands: Any) -> None:
 
 def _run_evaluate(arguments: Arguments) -> None:
     from search.runs import evaluate
-    from search.tables import show_evaluation
 
     result = evaluate(
         arguments.model,
@@ -187,7 +208,6 @@ def add_label(commands: Any) -> None:
 def _run_label(arguments: Arguments) -> None:
     from extract.regions import regions_of
     from heads.labelling import label
-    from search.tables import show_labelling
 
     result = label(
         arguments.video,
@@ -204,3 +224,16 @@ def _run_label(arguments: Arguments) -> None:
         suggestions=arguments.suggest,
     )
     show(arguments, result, show_labelling)
+
+
+def show_labelling(result: dict[str, Any]) -> None:
+    """Print what `heads.labelling.label` returned."""
+    title = f"{result['recording']}: {result['clips']} clips labelled"
+    table = make_table(title, "gesture", ("intervals", "seconds"))
+    for gesture, found in result["gestures"].items():
+        table.add_row(gesture, str(found["intervals"]), f"{found['seconds']:.1f}")
+    print_table(table)
+    for each in result["suggestions"]:
+        print(f"worth a look: {each['begin']:7.1f} to {each['end']:.1f} s  {each['why']}")
+    show_untrained(result)
+    print(f"written: {result['out']}")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.shared import Arguments, add_json, add_offset, add_store, command, show
+from commands.tables import show_notes
 
 
 def add_report(commands: Any) -> None:
@@ -38,7 +39,6 @@ def add_report(commands: Any) -> None:
 
 def _run(arguments: Arguments) -> None:
     from search.report import report
-    from search.tables import show_report
 
     if (arguments.store is None) != (arguments.annotations is None):
         arguments.parser.error("--store and --annotations go together")
@@ -51,3 +51,9 @@ def _run(arguments: Arguments) -> None:
         offset=arguments.offset,
     )
     show(arguments, result, show_report)
+
+
+def show_report(result: dict[str, Any]) -> None:
+    """Print what `search.report.report` returned."""
+    show_notes(result)
+    print(f"written: {result['out']} ({result['bytes'] / 1e6:.1f} MB)")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.shared import Arguments, add_annotated_store, add_device, add_json, add_seed, command, positive, show
+from commands.tables import interval, make_table, print_table, show_notes, show_untrained
 
 
 def add_reproduce(commands: Any) -> None:
@@ -28,7 +29,6 @@ def add_reproduce(commands: Any) -> None:
 
 def _run(arguments: Arguments) -> None:
     from search.reproduction import QUICK, reproduce, reproduction_settings
-    from search.tables import show_reproduction
 
     epochs = QUICK if arguments.quick and arguments.epochs is None else arguments.epochs
     chosen = {"seed": arguments.seed} | ({} if epochs is None else {"epochs": epochs})
@@ -42,3 +42,29 @@ def _run(arguments: Arguments) -> None:
         offset=arguments.offset,
     )
     show(arguments, result, show_reproduction)
+
+
+def show_reproduction(result: dict[str, Any]) -> None:
+    """Print what `search.reproduction.reproduce` returned: Tables 7 and 8, the test part."""
+    show_notes(result)
+    for name, rows in result["tables"].items():
+        head, *columns = rows[0]
+        tested = [column.removesuffix(": test") for column in columns if column.endswith("test")]
+        table = make_table(f"{name.replace('-', ' ')}: mean F1, test part [95 %]", head, tested)
+        for row in rows:
+            name, *cells = [value for column, value in row.items() if not column.endswith("train")]
+            table.add_row(name, *map(_reproduced, cells))
+        print_table(table)
+    counted = result["experiments"]
+    print(f"experiments: {counted['now']} done now, {counted['before']} before, {counted['not_possible']} not possible")
+    show_untrained(result)
+    for name, path in result["files"].items():
+        print(f"{name + ':':<10} {path}")
+
+
+def _reproduced(cell: dict[str, Any]) -> str:
+    if cell["value"] is None:
+        return cell["reason"]
+    beside = "".join(f"\n{name} {value:.2f}" for name, value in cell["baselines"].items())
+    paper = "" if cell["paper"] is None else f"\npaper {cell['paper']:.2f}"
+    return f"{cell['value']:.2f}{interval(cell['interval'])}{paper}{beside}"

@@ -1,9 +1,11 @@
 """Many trainings: search."""
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 from commands.learning import add_postprocess, learning, settings_of
+from commands.scores import show_training
 from commands.shared import (
     Arguments,
     add_annotated_store,
@@ -16,6 +18,7 @@ from commands.shared import (
     show,
     split,
 )
+from commands.tables import interval, make_table, print_table
 from search.split_names import FEWEST_FOLDS
 
 
@@ -69,8 +72,6 @@ def add_search(commands: Any) -> None:
 
 
 def _folds(text: str) -> int:
-    import argparse
-
     folds = positive(text)
     if folds < FEWEST_FOLDS:
         raise argparse.ArgumentTypeError(f"{text}: at least {FEWEST_FOLDS}, to learn, tune and test on")
@@ -79,7 +80,6 @@ def _folds(text: str) -> int:
 
 def _run_search(arguments: Arguments) -> None:
     from search.studies.searching import search
-    from search.tables import show_search
 
     result = search(
         arguments.store,
@@ -97,3 +97,34 @@ def _run_search(arguments: Arguments) -> None:
         **learning(arguments),
     )
     show(arguments, result, show_search)
+
+
+def show_search(result: dict[str, Any]) -> None:
+    """Print what `search.studies.searching.search` returned."""
+    show_training(result)
+    found, held_out = result["search"], result["search"]["held_out"]
+    table = make_table(f"{found['study']}: {found['metric']} in cross-validation", "settings", (found["metric"],))
+    for name, value in found["known_settings"].items():
+        table.add_row(f"the {name} ones", f"{value:.3f}")
+    table.add_row(f"the best: trial {found['best_trial']}", f"{found['best']:.3f}")
+    print_table(table)
+    print(", ".join(f"{name} {value}" for name, value in found["best_settings"].items()))
+    if found["importances"]:
+        print("what mattered: " + ", ".join(f"{name} {share:.2f}" for name, share in found["importances"].items()))
+    print(
+        f"On the test part, which no trial has seen ({held_out['clips']} clips): macro-F1 {held_out['best']:.3f}, with "
+        f"the default settings {held_out['default']:.3f}, a difference of {held_out['difference']:+.3f}"
+        f"{interval(held_out['interval'], '+', 3)}. {_verdict(held_out)}"
+    )
+    print(f"trials: {', '.join(f'{count} {state}' for state, count in found['trials'].items())}")
+    print(f"study:  {found['folder']}")
+
+
+def _verdict(held_out: dict[str, Any]) -> str:
+    """Return in words whether a search was worth it."""
+    low, high = held_out["interval"] or (-1, 1)
+    if low > 0:
+        return "The settings found are better than the default ones."
+    if high < 0:
+        return "The settings found are worse than the default ones: keep those."
+    return "That is within what chance does: the settings found are not shown to beat the default ones."

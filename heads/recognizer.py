@@ -149,7 +149,7 @@ def answer(model: Path | None = None, store: "Place | None" = None) -> bool:
     """
 
     def say(line: str) -> None:
-        print(line, flush=True)
+        print(line, flush=True)  # noqa: T201 - to ELAN
 
     try:
         recognize(sys.stdin.buffer, say, model, store)

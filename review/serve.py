@@ -135,7 +135,7 @@ def review(
         session.close()
         raise
     if not session.status()["writable"]:
-        print(f"{annotations}: is write-protected; allow writing, or save under another name", file=sys.stderr)
+        print(f"{annotations}: is write-protected; allow writing, or save under another name", file=sys.stderr)  # noqa: T201
     try:
         server = ReviewServer(desk, host, port)
         desk.start()

@@ -6,6 +6,7 @@ from typing import Any
 # 1: no digests of the chunks; no `fps`, `tail` and `time` of the audio; colours up to 2 grey levels darker.
 FORMAT_VERSION = 2
 _NESTED = ("preprocessing", "audio")
+UNTRAINED = "The backbone is untrained (random weights): these scores show that the path works, not how well it can."
 
 
 @dataclass(frozen=True)

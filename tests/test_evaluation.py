@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 from trivial import always_f1, chance_f1, majority_f1
 
+from commands.scores import show_evaluation
+from commands.trial import show_demo
 from heads.intervals import clips_to_intervals
 from heads.metrics import batch_averaged_f1, event_f1, macro_f1
 from heads.targets import clip_labels
-from search import tables
 from search.bootstrap import count, draw_blocks, paired_difference, percentile_interval
 from search.evaluation import Scored, evaluation, pool, select, write_csv
 from search.frames import in_time
@@ -412,10 +413,10 @@ def test_csv_without_intervals(tmp_path: Path) -> None:
 def test_tables_show_scores_beside_their_baselines(capsys: pytest.CaptureFixture[str]) -> None:
     scores = evaluation(CLASSES, draw(18))
     single = evaluation(CLASSES, replace(draw(18), block=np.zeros(48, int)))
-    tables.show_evaluation(
+    show_evaluation(
         {"notes": [], "scored": {}, "system": "sm", "model": "m", "scores": scores, "untrained_backbone": False}
     )
-    tables.show_demo(
+    show_demo(
         {
             "scores": {"random": scores, "blocked": single, "never annotated": scores},
             "untrained_backbone": False,

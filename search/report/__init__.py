@@ -9,10 +9,10 @@ from search.report.described import learned_from, scores
 from search.report.evidence import Evidence
 from search.report.pieces import Report, Text
 from search.report.study import RESULT, of_study
-from search.tables import UNTRAINED
 from store.errors import InputError
 from store.files import write_atomically
 from store.places import Place
+from store.spec import UNTRAINED
 
 _PAGES = {".html": "reproduction.html", ".md": "reproduction.md"}  # as `search.reproduction` writes them
 

@@ -27,10 +27,10 @@ from search.reproduction.own_data import GESTURES, SUPERCLASSES, count_all, coun
 from search.reproduction.results import Result, identities, result_file
 from search.reproduction.running import Job, run_all
 from search.reproduction.scores import TITLES, average_tables, class_tables
-from search.tables import UNTRAINED
 from search.tracking import going_on
 from store.errors import InputError
 from store.places import Place
+from store.spec import UNTRAINED
 
 QUICK = 3  # epochs: enough to see that everything runs
 # A regression beside a network hides how the systems differ, and the paper has none; the probe stands beside anyway.

@@ -58,7 +58,7 @@ class Background:
                 break
         if self._trouble is not None:
             lines = str(self._trouble).strip().splitlines() or [type(self._trouble).__name__]
-            print(
+            print(  # noqa: T201 - nothing fails because tracking does
                 f"chironomy: warning: the run is not recorded, or not all of it ({lines[0]:.200}); all else is done. "
                 "See docs/tracking.md; CHIRONOMY_TRACKING=off records nothing",
                 file=sys.stderr,
