@@ -1,6 +1,7 @@
 """What several test files use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,17 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Iterator[Path]:
+    """The backbone ``tiny`` is known, from this folder, and what is downloaded has a folder of its own."""
+    from tiny_backbone import added
+
+    family = tmp_path_factory.mktemp("family")
+    with pytest.MonkeyPatch.context() as patch, added(family):
+        patch.setenv("CHIRONOMY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield family
 
 
 @pytest.fixture(scope="session")

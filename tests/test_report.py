@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +13,6 @@ from lxml import html
 from PIL import Image
 from planted_store import write_recording, write_vocabulary
 from recordings import pictures, write_video
-from tiny_backbone import added
 
 import chironomy
 from heads.settings import Settings
@@ -25,15 +23,8 @@ from store.annotations import Interval, read, write
 from store.errors import InputError
 from store.features import FeatureStore
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "tiny")
 QUICK = Settings(epochs=3, tune="fc", batch=16, learning_rate=1e-3, widths=(16,))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tiny(tmp_path_factory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, added(tmp_path_factory.mktemp("family")):
-        patch.setenv("CHIRONOMY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

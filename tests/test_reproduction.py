@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +14,6 @@ import pytest
 from lxml import html
 from PIL import Image
 from planted_guitar import QUICK, start, write_guitar
-from tiny_backbone import added
 
 import chironomy
 from heads.learner import Learner
@@ -26,17 +24,9 @@ from search.reproduction.experiments import list_experiments
 from store.annotations import Interval, read, write
 from store.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "tiny")
 NAMES = ("a", "b", "c")
 ALL_DONE = 2 * 2 * 4 * 2 + len(NAMES)  # data, classes, systems, splits; and each recording left out
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny(tmp_path_factory) -> Iterator[Path]:
-    family = tmp_path_factory.mktemp("family")
-    with pytest.MonkeyPatch.context() as patch, added(family):
-        patch.setenv("CHIRONOMY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield family
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import csv
 import json
 import pickle
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,6 @@ from planted_store import CLASSES, write_recording, write_vocabulary
 from recordings import write_video
 from safetensors.numpy import load_file
 from sklearn.metrics import precision_recall_fscore_support
-from tiny_backbone import added
 
 from heads.intervals import clips_to_intervals
 from heads.labelling import label
@@ -35,17 +33,10 @@ from store.errors import InputError
 from store.features import FeatureStore
 from store.vocabulary import load_vocabulary
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "tiny")
 
 QUICK = Settings(epochs=2, tune="fc", batch=16, learning_rate=1e-3, widths=(32, 32), audio_widths=(32,))
 GESTURES = slice(0, 2)  # of the classes; the background follows
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tiny(tmp_path_factory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, added(tmp_path_factory.mktemp("family")):
-        patch.setenv("CHIRONOMY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,6 @@ from types import SimpleNamespace
 import optuna
 import pytest
 from planted_store import write_recording, write_vocabulary
-from tiny_backbone import added
 
 from heads.model import load_model
 from heads.settings import Settings, settings_for
@@ -32,18 +30,11 @@ from store.errors import InputError
 from store.features import FeatureStore
 from store.vocabulary import load_vocabulary
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "tiny")
 
 COMPLETE, PRUNED, FAIL = (getattr(optuna.trial.TrialState, name) for name in ("COMPLETE", "PRUNED", "FAIL"))
 QUICK = Settings(epochs=12, patience=12, tune="fc", batch=16, learning_rate=1e-3, widths=(32, 32))
 SMALL = '[learning_rate]\nfrom = 1e-4\nto = 1e-2\nlog = true\n[system]\nchoices = ["sm", "sm+bb+ts"]\n'
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tiny(tmp_path_factory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, added(tmp_path_factory.mktemp("family")):
-        patch.setenv("CHIRONOMY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

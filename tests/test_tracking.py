@@ -21,7 +21,6 @@ from urllib.request import url2pathname
 import numpy as np
 import pytest
 from planted_store import write_recording, write_vocabulary
-from tiny_backbone import added
 
 import chironomy
 from heads.model import load_model
@@ -35,16 +34,15 @@ from search.tracking.database import make_database
 from search.tracking.place import RunsPlace
 from store.features import FeatureStore
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "tiny")
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = Settings(epochs=3, tune="fc", batch=16, learning_rate=1e-3, widths=(32, 32), audio_widths=(32,))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _tiny(tmp_path_factory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, added(tmp_path_factory.mktemp("family")):
-        patch.setenv("CHIRONOMY_CACHE", str(tmp_path_factory.mktemp("cache")))
+def _tracked() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHIRONOMY_TRACKING", "on")
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +11,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from planted_store import write_recording, write_vocabulary
-from tiny_backbone import added
 
 from heads.model import load_model
 from heads.settings import Settings
@@ -25,18 +23,10 @@ from store.errors import InputError
 from store.features import FeatureStore
 from store.vocabulary import load_vocabulary
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "tiny")
 
 QUICK = Settings(epochs=2, tune="fc", batch=16, learning_rate=1e-3, widths=(32, 32))
 CLIP = 0.64
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tiny(tmp_path_factory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, added(tmp_path_factory.mktemp("family")):
-        patch.setenv("CHIRONOMY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("CHIRONOMY_TRACKING", "off")
-        yield
 
 
 @pytest.fixture(scope="module")
