@@ -5,52 +5,36 @@ it) stays with it. Where times change, the tier's open time slots are given the 
 them, so that no other annotation moves.
 """
 
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import cached_property
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lxml import etree
 
 from store.annotations import elan_tree, elan_types
-from store.annotations.elan_confidence import confidence_element, confidences, set_confidences
-from store.annotations.elan_edit import ANNOTATION_REFS, Editor, Span, set_value
+from store.annotations.elan_confidence import confidences, set_confidences
+from store.annotations.elan_dependents import Dependents, Links
+from store.annotations.elan_edit import Editor, Span, set_value
+from store.annotations.elan_pairing import Pair, Standing, Wanted, pair_up
 from store.annotations.model import Interval, milliseconds
 from store.annotations.tiers import confidence_tier, is_predicted
 from store.errors import InputError
 
 LAST_TIME = 2**32 - 1  # milliseconds: TIME_VALUE is an xsd:unsignedInt
-_EDITABLE = (None, "Included_In")  # constraints under which an annotation may be put anywhere, or in its parent
-
-
-class _Annotation(NamedTuple):
-    span: Span
-    value: str
-    element: Any
-
-
-class _Wanted(NamedTuple):
-    span: Span
-    value: str
-    confidence: float | None
-
-
-_Pair = tuple[_Annotation, _Wanted]
 
 
 class _Plan(NamedTuple):
     """What becomes of a tier's annotations."""
 
     tier: Any
-    there: list[_Annotation]
-    pairs: list[_Pair]
-    gone: list[_Annotation]
-    new: list[_Wanted]
+    there: list[Standing]
+    pairs: list[Pair]
+    gone: list[Standing]
+    new: list[Wanted]
 
     @property
-    def moved(self) -> list[_Pair]:
+    def moved(self) -> list[Pair]:
         return [(old, each) for old, each in self.pairs if old.span != each.span]
 
 
@@ -68,7 +52,7 @@ def set_intervals(
     wanted : sequence of (lxml element, sequence of Interval)
         Each tier with such intervals as ELAN can hold on one tier, sorted.
     """
-    links = _Links(root)
+    links = Links(root)
     plans = [_planned(root, path, tier, intervals, spans, links) for tier, intervals in wanted]
     editor = Editor(root)
     for plan in plans:
@@ -77,17 +61,17 @@ def set_intervals(
 
 
 def _planned(
-    root: Any, path: Path, tier: Any, intervals: Sequence[Interval], spans: dict[str, Span], links: "_Links"
+    root: Any, path: Path, tier: Any, intervals: Sequence[Interval], spans: dict[str, Span], links: Links
 ) -> _Plan:
     """Tell which annotation becomes which, and refuse what cannot be."""
     there = [
-        _Annotation(spans[element.get("ANNOTATION_ID")], element.findtext("ANNOTATION_VALUE") or "", element)
+        Standing(spans[element.get("ANNOTATION_ID")], element.findtext("ANNOTATION_VALUE") or "", element)
         for element in tier.iterfind("ANNOTATION/*")
     ]
-    wanted = [_Wanted(milliseconds(each), elan_tree.xml_text(each.value), each.confidence) for each in intervals]
-    plan = _Plan(tier, there, *_pair(there, wanted))
+    wanted = [Wanted(milliseconds(each), elan_tree.xml_text(each.value), each.confidence) for each in intervals]
+    plan = _Plan(tier, there, *pair_up(there, wanted))
     moved = plan.moved
-    dependents = _Dependents(root, path, tier, spans, links)
+    dependents = Dependents(root, path, tier, spans, links)
     dependents.check(plan.gone, [old for old, _ in moved], [*(each for _, each in moved), *plan.new])
     return plan
 
@@ -171,62 +155,6 @@ def check_times(path: Path, tier: str, intervals: Iterable[Interval]) -> None:
         last_end = end
 
 
-def _pair(there: list[_Annotation], wanted: list[_Wanted]) -> tuple[list[_Pair], list[_Annotation], list[_Wanted]]:
-    """Tell which annotation becomes which; return these pairs, and what is left of either.
-
-    Those that agree in time and value come first, then in time alone, then those that overlap most (of one
-    value, then of any), then two of one value where no others are left.
-    """
-    pairs: list[_Pair] = []
-    # By identity: two may be equal, and a list is slow to look through.
-    left, open_ = {id(old): old for old in there}, {id(new): new for new in wanted}
-
-    def take(chosen: Iterable[_Pair]) -> None:
-        for old, new in list(chosen):
-            if id(old) in left and id(new) in open_:
-                del left[id(old)], open_[id(new)]
-                pairs.append((old, new))
-
-    def rest() -> tuple[list[_Annotation], list[_Wanted]]:
-        return list(left.values()), list(open_.values())
-
-    take(_equal(*rest(), lambda each: (each.span, each.value)))
-    take(_equal(*rest(), lambda each: each.span))
-    for same_value in (True, False):
-        take(
-            pair
-            for _, pair in sorted(_overlapping(*rest()), key=lambda found: -found[0])
-            if pair[0].value == pair[1].value or not same_value
-        )
-    gone, new = rest()
-    if len(gone) == len(new) == 1 and gone[0].value == new[0].value:
-        take([(gone[0], new[0])])
-    return pairs, *rest()
-
-
-def _equal(
-    there: list[_Annotation], wanted: list[_Wanted], key: Callable[[_Annotation | _Wanted], Hashable]
-) -> list[_Pair]:
-    by_key = defaultdict(list)
-    for old in reversed(there):
-        by_key[key(old)].append(old)
-    return [(by_key[key(new)].pop(), new) for new in wanted if by_key[key(new)]]
-
-
-def _overlapping(there: list[_Annotation], wanted: list[_Wanted]) -> Iterable[tuple[int, _Pair]]:
-    """Yield how many milliseconds two have in common, and which; those that only touch are none."""
-    starts = [each.span[0] for each in wanted]
-    for old in there:
-        # Intervals of one tier do not overlap each other: the first that may is the last to start before.
-        first = max(bisect_right(starts, old.span[0]) - 1, 0)
-        for new in wanted[first:]:
-            if new.span[0] >= old.span[1]:
-                break
-            common = min(old.span[1], new.span[1]) - max(old.span[0], new.span[0])
-            if common > 0:
-                yield common, (old, new)
-
-
 def _arrange(tier: Any, span_of: dict[Any, Span], loose: Iterable[Any]) -> None:
     """Put new annotations where their time belongs, and moved ones too if they are not there already."""
     for element in sorted(loose, key=lambda each: span_of[each]):
@@ -249,92 +177,3 @@ def _neighbour(wrapper: Any, *, preceding: bool) -> Any:
     """Return the annotation next to one on its tier, or None."""
     wrappers = wrapper.itersiblings("ANNOTATION", preceding=preceding)
     return next((each for other in wrappers for each in other.iterchildren("*", reversed=preceding)), None)
-
-
-class _Links:
-    """What refers to annotations by their ids, in the whole document; looked for once, when it is asked for."""
-
-    def __init__(self, root: Any):
-        self._root = root
-
-    def to(self, annotation: Any) -> list[tuple[Any, str]]:
-        """Return the tier (None for a link) and a description of each that refers to an annotation."""
-        return self._by_target.get(annotation.get("ANNOTATION_ID"), [])
-
-    @cached_property
-    def _by_target(self) -> dict[str, list[tuple[Any, str]]]:
-        found = defaultdict(list)
-        for tier in self._root.iterfind("TIER"):
-            by = tier, f"an annotation of tier {tier.get('TIER_ID')!r}"
-            for element in tier.iterfind("ANNOTATION/REF_ANNOTATION"):
-                for target in _targets(element):
-                    found[target].append(by)
-        for element in self._root.iter("CROSS_REF_LINK", "GROUP_REF_LINK"):
-            for target in _targets(element):
-                found[target].append((None, "a link"))
-        return dict(found)
-
-
-def _targets(element: Any) -> list[str]:
-    return [target for name in ANNOTATION_REFS if (value := element.get(name)) for target in value.split()]
-
-
-class _Dependents:
-    """What stands in the way of an annotation's being moved or removed."""
-
-    def __init__(self, root: Any, path: Path, tier: Any, spans: dict[str, Span], links: "_Links"):
-        self._root, self._path, self._tier, self._spans, self._links = root, path, tier, spans, links
-
-    def check(self, gone: Sequence[_Annotation], moved: Sequence[_Annotation], placed: Sequence[_Wanted]) -> None:
-        """Refuse changes by which something else in the document would lose its hold.
-
-        Raises
-        ------
-        InputError
-            If something depends on an annotation that is removed, something with times of its own on one that
-            is moved, or the tier holds no annotations but those that depend on others.
-        """
-        if not (gone or moved or placed):
-            return
-        name = self._tier.get("TIER_ID")
-        constraint = elan_types.constraint(self._root, self._tier)
-        if constraint not in _EDITABLE or self._tier.find("ANNOTATION/REF_ANNOTATION") is not None:
-            raise self._refused(f"tier {name!r} depends on another, and its times with it")
-        own = confidence_element(self._root, self._tier)
-        for old in gone:
-            by = next((each for tier, each in self._links.to(old.element) if tier is None or tier is not own), None)
-            if by is not None:
-                raise self._refused(f"{by} depends on {_described(old, name)}, which is to be removed")
-        inside = list(self._aligned()) if gone or moved else []
-        for old in (*gone, *moved):
-            by = next((each for begin, end, each in inside if old.span[0] <= begin and end <= old.span[1]), None)
-            if by is not None:
-                raise self._refused(f"{by} stands inside {_described(old, name)}, which is to be changed")
-        if constraint is not None:
-            parents = self._of_tier(self._tier.get("PARENT_REF"))
-            for each in placed:
-                if not any(begin <= each.span[0] and each.span[1] <= end for begin, end in parents):
-                    where = f"which lies in no annotation of {self._tier.get('PARENT_REF')!r}"
-                    raise self._refused(f"tier {name!r} cannot hold {_seconds(each.span)}, {where}")
-
-    def _aligned(self) -> Iterable[tuple[int, int, str]]:
-        for tier in self._root.iterfind("TIER"):
-            if tier.get("PARENT_REF") == self._tier.get("TIER_ID"):
-                for element in tier.iterfind("ANNOTATION/ALIGNABLE_ANNOTATION"):
-                    by = f"an annotation of tier {tier.get('TIER_ID')!r}"
-                    yield (*self._spans[element.get("ANNOTATION_ID")], by)
-
-    def _of_tier(self, name: str) -> list[Span]:
-        tiers = (tier for tier in self._root.iterfind("TIER") if tier.get("TIER_ID") == name)
-        return [self._spans[each.get("ANNOTATION_ID")] for tier in tiers for each in tier.iterfind("ANNOTATION/*")]
-
-    def _refused(self, what: str) -> InputError:
-        return InputError(f"{self._path}: {what}; change it in ELAN")
-
-
-def _described(old: _Annotation, tier: str) -> str:
-    return f"the annotation {old.value!r} of tier {tier!r} at {_seconds(old.span)}"
-
-
-def _seconds(span: Span) -> str:
-    return f"{span[0] / 1000:.3f} to {span[1] / 1000:.3f} s"
