@@ -1,17 +1,14 @@
 """The annotation file under review: what is done to it, kept in a journal, and saved into it."""
 
-import os
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from review.journal import History, Journal, bytes_of, digest, journal_for
+from review.held import HeldFile
+from review.journal import History, Journal, bytes_of, journal_for
 from review.lanes import Lane, lanes_of
 from review.marks import Change, Sheet
 from review.predictions import proposal
@@ -26,7 +23,7 @@ from store.annotations import (
     time_origin,
 )
 from store.errors import InputError
-from store.files import keep_original, require_file, write_atomically
+from store.files import keep_original, write_atomically
 from store.vocabulary import Vocabulary, canonical
 
 
@@ -41,17 +38,14 @@ class Session:
 
     Attributes
     ----------
-    path : Path
-        The annotation file, which need not exist before it is saved.
     vocabulary : Vocabulary or None
         The gestures that are looked for.
     """
 
-    def __init__(self, path: Path, video: Path, vocabulary: Vocabulary | None, lock: FileLock, journal: Journal):
-        self.path, self.video, self.vocabulary = path, video, vocabulary
-        self._file_lock, self._journal = lock, journal
+    def __init__(self, held: HeldFile, video: Path, vocabulary: Vocabulary | None, journal: Journal):
+        self.video, self.vocabulary = video, vocabulary
+        self._held, self._journal = held, journal
         self._lock = threading.RLock()
-        self._seen: tuple[Any, str | None] = (None, None)  # the file's state, and its hash
         self._revision = 0
         self._ready: tuple[bytes | None, EafDocument | None] = (None, None)  # a file's bytes, read and not yet changed
         self._load()
@@ -65,23 +59,11 @@ class Session:
         InputError
             If it is no ELAN file, is open in another review, or its folder cannot be written to.
         """
-        if path.suffix.lower() != ".eaf":
-            raise InputError(f"{path}: not an ELAN file (.eaf); make one with: chironomy convert {path} NEW.eaf")
-        if not path.parent.is_dir():
-            raise InputError(f"{path}: there is no folder {path.parent}; make it first or name another")
-        if path.exists():
-            require_file(path)
-        lock = FileLock(path.with_name(f".{path.name}.lock"))
+        held = HeldFile(path)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise InputError(f"{path}: is open in another review; close that one first") from None
-        except OSError as error:
-            raise InputError(f"{path.parent}: cannot be written to ({error.strerror}); copy the file first") from error
-        try:
-            return cls(path, video, vocabulary, lock, journal_for(path))
+            return cls(held, video, vocabulary, journal_for(path))
         except BaseException:
-            _leave(lock)
+            held.release()
             raise
 
     def close(self) -> None:
@@ -89,7 +71,7 @@ class Session:
         with self._lock:
             if self.is_saved:
                 self._journal.remove()
-            _leave(self._file_lock)
+            self._held.release()
 
     def _load(self) -> None:
         """Make the sheet of the journal's base and the steps since."""
@@ -104,6 +86,11 @@ class Session:
         for change in self._journal.history.unsaved:
             self.sheet.apply(change)
         self._revision += 1
+
+    @property
+    def path(self) -> Path:
+        """The annotation file, which need not exist before it is saved."""
+        return self._held.path
 
     @property
     def is_saved(self) -> bool:
@@ -141,8 +128,8 @@ class Session:
                 "revision": self._revision,
                 "saved": self.is_saved,
                 "proposed": self._was_proposed(),
-                "writable": not self.path.exists() or os.access(self.path, os.W_OK),
-                "changed_on_disk": not self._journal.knows(self._on_disk()),
+                "writable": self._held.writable,
+                "changed_on_disk": not self._journal.knows(self._held.digest()),
                 "undo": history.past[-1].label if history.past else None,
                 "redo": history.future[-1].label if history.future else None,
             }
@@ -214,7 +201,7 @@ class Session:
         """
         with self._lock:
             self._expect(revision)
-            if not self._journal.knows(self._on_disk()):
+            if not self._journal.knows(self._held.digest()):
                 raise ConflictError(f"{self.path.name} was changed by another program since it was opened here")
             content = self.content()
             self._journal.about_to_save(content)
@@ -248,9 +235,9 @@ class Session:
                 fresh.close()
                 raise
             self._journal.remove()
-            _leave(self._file_lock)
+            self._held.release()
             past, future = self._journal.history.past, self._journal.history.future
-            self.path, self._file_lock, self._journal = out, fresh._file_lock, fresh._journal
+            self._held, self._journal = fresh._held, fresh._journal
             self._rebase(content, past, future)
             self._load()
             return self.status()
@@ -266,7 +253,7 @@ class Session:
         with self._lock:
             kept = None
             if not self.is_saved:
-                kept = _free_name(self.path)
+                kept = self._held.free_name()
                 write_atomically(kept, self.content())
             base = bytes_of(self.path)
             document_of(base, self.path, self.video).annotations()  # refuses a file that cannot be read
@@ -308,28 +295,3 @@ class Session:
     def _expect(self, revision: int) -> None:
         if revision != self._revision:
             raise ConflictError("the annotations were changed in another window; this one shows them anew")
-
-    def _on_disk(self) -> str | None:
-        """Return the hash of the file as it is now, computed only if it looks changed."""
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            return None
-        state = found.st_mtime_ns, found.st_size, found.st_ino
-        if self._seen[0] != state:
-            self._seen = state, digest(bytes_of(self.path))
-        return self._seen[1]
-
-
-def _leave(lock: FileLock) -> None:
-    """Let go of a lock, its file first: whoever takes it afterwards must not lose the name to us."""
-    with suppress(OSError):  # Windows removes it with the release
-        Path(lock.lock_file).unlink()
-    lock.release()
-
-
-def _free_name(path: Path) -> Path:
-    number = 1
-    while (free := path.with_name(f"{path.stem}-unsaved-{number}.eaf")).exists():
-        number += 1
-    return free
