@@ -1,12 +1,7 @@
 """A trained model on disk: a folder with ``model.safetensors`` and ``model.json``."""
 
-import glob
 import json
-import shutil
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +15,7 @@ from extract.views import PLAIN
 from heads.clips import Clips, load_clips
 from heads.context import Context
 from heads.learner import predict_network
+from heads.model_folder import DESCRIPTION, WEIGHTS, recover, replace_folder
 from heads.network import Architecture, Network, load_network
 from heads.objective import regression_inputs
 from heads.postprocessing import PostProcessing
@@ -27,17 +23,14 @@ from heads.probe import LinearProbe
 from heads.scale import AUDIO, STANDARDISE, Scale
 from heads.settings import Settings
 from store.errors import InputError
-from store.files import require_file, write_atomically
+from store.files import require_file
 from store.recording import Recording
 from store.spec import Spec
 from store.vocabulary import Vocabulary, canonical
 
 # 1: of r3d34, without saying so; 2: with conv5 always, standardised by recording; 3: thresholds alone
 FORMAT_VERSION = 4
-WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 _PROBE, _SCALE = "probe.", "scale."
-_ASIDE = "replaced"
-_MOMENT = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -171,7 +164,6 @@ class GestureModel:
         InputError
             If the folder holds something else, or cannot be written; an earlier model is then still there.
         """
-        check_destination(folder)
         probe = self.probe.predictor
         assert isinstance(probe, LinearProbe)
         weights = {f"{_PROBE}weight": probe.weight, f"{_PROBE}bias": probe.bias}
@@ -182,69 +174,11 @@ class GestureModel:
         if self.head.context is not None:
             weights |= self.head.context.weights()
         contiguous = {name: np.ascontiguousarray(values) for name, values in weights.items()}
-        try:
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workspace:
-                fresh = Path(workspace, "fresh")
-                fresh.mkdir()
-                write_atomically(fresh / WEIGHTS, save(contiguous))
-                description = json.dumps(self.describe(), indent=2, ensure_ascii=False)
-                write_atomically(fresh / DESCRIPTION, description.encode())
-                _replace(folder, fresh, Path(workspace, _ASIDE))
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be written ({error.strerror}); free or choose another place") from error
+        description = json.dumps(self.describe(), indent=2, ensure_ascii=False)
+        replace_folder(folder, save(contiguous), description.encode())
 
     def _by_class(self, values: NDArray[np.float64]) -> dict[str, float]:
         return dict(zip(self.vocabulary.classes, values.tolist(), strict=True))
-
-
-def _replace(folder: Path, fresh: Path, aside: Path) -> None:
-    """Put a fresh folder in the place of another, which is moved aside and comes back if that fails."""
-    if folder.exists():
-        folder.rename(aside)
-    try:
-        fresh.rename(folder)
-    except OSError:
-        if aside.exists():
-            aside.rename(folder)
-        raise
-
-
-def _recover(folder: Path) -> None:
-    """Put a model back that was moved aside to be replaced when the process was killed."""
-    found = (
-        [] if not folder.name or folder.exists() else [*folder.parent.glob(f".{glob.escape(folder.name)}.*/{_ASIDE}")]
-    )
-    for aside in found:
-        time.sleep(_MOMENT)  # if another process is replacing it just now, it is there again
-        with suppress(OSError):
-            if not folder.exists():
-                aside.rename(folder)
-                shutil.rmtree(aside.parent, ignore_errors=True)
-
-
-def check_destination(folder: Path) -> None:
-    """Check, before the work of training, that a model can be saved to a folder.
-
-    Raises
-    ------
-    InputError
-        If it holds anything but a model, which would be lost, or its parent does not exist or cannot be written to.
-    """
-    if not folder.name:
-        raise InputError(f"{folder}: name a folder of its own for the model")
-    _recover(folder)
-    if folder.exists():
-        names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}
-        if names not in ({WEIGHTS, DESCRIPTION}, set()):
-            raise InputError(f"{folder}: is there and holds more than a model; name another folder for the model")
-    elif folder.is_symlink():
-        raise InputError(f"{folder}: is a link that leads nowhere; name another folder for the model")
-    if not folder.parent.is_dir():
-        raise InputError(f"{folder}: there is no folder {folder.parent}; make it first or name another")
-    try:
-        tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.").cleanup()
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); free or choose another place") from error
 
 
 def load_model(folder: Path) -> GestureModel:
@@ -255,7 +189,7 @@ def load_model(folder: Path) -> GestureModel:
     InputError
         If there is none, or it is incomplete or damaged.
     """
-    _recover(folder)
+    recover(folder)
     for name in (DESCRIPTION, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no model there ({name} is missing); make one with chironomy train")

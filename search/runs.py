@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads.checkpoint import forget
-from heads.model import GestureModel, check_destination, load_model
+from heads.model import GestureModel, load_model
+from heads.model_folder import check_destination
 from heads.settings import NAMES, PROBE, Settings
 from search.bootstrap import paired_difference
 from search.borders import full_evaluation

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from heads.model import GestureModel, check_destination, load_model
+from heads.model import GestureModel, load_model
+from heads.model_folder import check_destination
 from heads.network import Network
 from heads.probe import LinearProbe
 from search.bootstrap import paired_difference

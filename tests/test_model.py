@@ -12,7 +12,8 @@ from scipy.special import expit
 from synthetic import SPEC, VOCABULARY, planted, pooled, tail
 
 from heads.conv5 import Conv5
-from heads.model import FORMAT_VERSION, GestureModel, Head, check_destination, load_model
+from heads.model import FORMAT_VERSION, GestureModel, Head, load_model
+from heads.model_folder import check_destination
 from heads.network import Architecture, make_network
 from heads.postprocessing import PostProcessing
 from heads.probe import LinearProbe

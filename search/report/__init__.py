@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from heads.model import DESCRIPTION, GestureModel, load_model
+from heads.model import GestureModel, load_model
+from heads.model_folder import DESCRIPTION
 from search.report.described import learned_from, scores
 from search.report.evidence import Evidence
 from search.report.pieces import Report, Text

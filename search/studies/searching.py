@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from heads.model import check_destination, load_model
+from heads.model import load_model
+from heads.model_folder import check_destination
 from heads.settings import SYSTEMS, Settings, settings_for
 from search.bootstrap import paired_difference
 from search.data import Data, load_data

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from heads.model import DESCRIPTION, WEIGHTS
+from heads.model_folder import DESCRIPTION, WEIGHTS
 from search.tracking import served
 
 
