@@ -8,7 +8,6 @@ import importlib.metadata
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
@@ -18,10 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from extract.audio import AUDIO, ClipSound, has_sound, timbre
+from extract.audio import AUDIO, has_sound
 from extract.backbones import Preprocessing
 from extract.cutting import Batch, Cutter
 from extract.jobs import Job, Machine, Outcome, Settings
+from extract.listening import SoundFeatures
 from extract.prefetch import prefetch
 from extract.regions import check_region
 from extract.runtimes import Runtime, prepare
@@ -197,7 +197,7 @@ class Extractor:
         arrays = [f"conv4/{view}" for view in views] + (["audio"] if sound else [])
         cutter = Cutter(self.settings.stride, self.settings.tail, writer.resume(arrays))
         with (
-            _SoundFeatures(writer, sound, job.audio_offset if job.audio else 0.0, self.audio) as features,
+            SoundFeatures(writer, sound, job.audio_offset if job.audio else 0.0, self.audio) as features,
             _speedometer(name, self._expected(info)) as moved,
         ):
             for batch in prefetch(cutter.batches(self._frames(job)), _AHEAD):
@@ -257,46 +257,6 @@ class Extractor:
                 "new store with --fps %.4g makes them alike",
                 *(self.store, recording.id, rate, name, other, min(rate, *others.values())),
             )
-
-
-class _SoundFeatures:
-    """Audio features of the batches, computed in a thread beside the network; without sound, nothing."""
-
-    def __init__(self, writer: RecordingWriter, path: Any, offset: float, parameters: Any):
-        self._writer, self._parameters = writer, parameters
-        self._sound = ClipSound(path, offset) if path is not None else None
-        self._running: Future[NDArray[np.float32]] | None = None
-
-    def __enter__(self) -> "_SoundFeatures":
-        if self._sound is not None:
-            self._sound.__enter__()
-            self._thread = ThreadPoolExecutor(1)
-        return self
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if self._sound is None:
-            return
-        try:
-            if error is None:
-                self._collect()
-        finally:
-            self._thread.shutdown(cancel_futures=True)
-            self._sound.__exit__(kind, error, traceback)
-
-    def start(self, times: NDArray[np.float64]) -> None:
-        """Begin with the clips of these times; those begun before are written."""
-        if self._sound is not None:
-            self._collect()
-            self._running = self._thread.submit(self._compute, times)
-
-    def _compute(self, times: NDArray[np.float64]) -> NDArray[np.float32]:
-        assert self._sound is not None
-        return timbre(self._sound.samples(times), self._parameters)
-
-    def _collect(self) -> None:
-        if self._running is not None:
-            self._writer.append("audio", self._running.result())
-            self._running = None
 
 
 @contextmanager
