@@ -17,11 +17,12 @@ from heads.settings import NAMES, PROBE, Settings
 from search.bootstrap import paired_difference
 from search.borders import full_evaluation
 from search.data import Data, load_data
-from search.evaluation import MODEL, Scored, check_csv, write_csv
+from search.evaluation import MODEL, Scored
 from search.fitting import Workbench
 from search.folds import to_score
 from search.making import fit, make_model
 from search.parts import TooLittleError
+from search.score_csv import check_csv, write_csv
 from search.shelf import Shelf
 from search.splits import Fold, enough_to_hold_out, everything, make_folds
 from search.tracking import tracked

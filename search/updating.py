@@ -14,11 +14,12 @@ from heads.probe import LinearProbe
 from search.bootstrap import paired_difference
 from search.data import Data, load_data
 from search.effort import load_costs, operations
-from search.evaluation import MODEL, check_csv, evaluation, write_csv
+from search.evaluation import MODEL, evaluation
 from search.fitting import Workbench
 from search.making import fit, make_model
 from search.parts import Split, TooLittleError
 from search.runs import forget_states, notes_on, predicted, states_of
+from search.score_csv import check_csv, write_csv
 from search.shelf import Shelf
 from search.splits import Fold, extended
 from search.tracking import tracked

@@ -19,8 +19,9 @@ from heads.intervals import clips_to_intervals
 from heads.metrics import batch_averaged_f1, event_f1, macro_f1
 from heads.targets import clip_labels
 from search.bootstrap import count, draw_blocks, paired_difference, percentile_interval
-from search.evaluation import Scored, evaluation, pool, select, write_csv
+from search.evaluation import Scored, evaluation, pool, select
 from search.frames import in_time
+from search.score_csv import write_csv
 from store.errors import InputError
 from store.timeline import clip_times, to_clips
 

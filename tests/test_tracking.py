@@ -27,7 +27,7 @@ from heads.model import load_model
 from heads.settings import Settings
 from heads.training import Epoch
 from search import runs
-from search.evaluation import write_csv
+from search.score_csv import write_csv
 from search.tracking import tracked
 from search.tracking.background import Background
 from search.tracking.database import make_database

@@ -14,7 +14,7 @@ from typing import Any
 from heads.model import GestureModel
 from heads.training import Epoch
 from search.data import Data
-from search.evaluation import write_csv
+from search.score_csv import write_csv
 from search.tracking.background import Background
 from search.tracking.drawing import draw_classes
 from search.tracking.entries import log_metrics, log_parameters, log_tags, score_metrics
