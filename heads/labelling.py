@@ -18,13 +18,11 @@ from extract.weights import find_backbone
 from heads.intervals import clips_to_intervals
 from heads.model import GestureModel, load_model
 from heads.postprocessing import PostProcessing
-from heads.scale import GRID
-from heads.suggesting import Outlook, suggest
+from heads.suggesting import outlook_on, suggest
 from store.annotations import Interval, check_ending, predicted_tier
 from store.errors import InputError
 from store.features import FeatureStore, Recording, occupied
 from store.files import require_file
-from store.matching import Matched, Stretch
 from store.mismatch import HEADER_BEYOND, Clock, clock_of, match_video
 from store.places import Place
 from store.predicted import base_for, write_predicted
@@ -131,7 +129,9 @@ def label(
             clock = replace(clock_of(recording), recording=video.stem)
             matched = match_video(base, loaded.vocabulary, clock, offset, required=False)
         found, gestures = said.intervals(), list(said.classes)
-        pointed_out = suggest(_outlook(loaded, said, recording, matched), suggestions) if suggestions else []
+        pointed_out: list[Interval] = []
+        if suggestions:
+            pointed_out = suggest(outlook_on(loaded, recording, said.probability, matched), suggestions)
         found += pointed_out
         written = write_predicted(base, out, video, found, gestures, f"chironomy, model {model.name}", offset)
         return {
@@ -192,23 +192,6 @@ def predict(model: GestureModel, recording: Recording) -> Prediction:
 def predict_intervals(model: GestureModel, recording: Recording) -> list[Interval]:
     """Return the gestures that a model finds in a recording, in seconds of the video."""
     return predict(model, recording).intervals()
-
-
-def _outlook(model: GestureModel, said: Prediction, recording: Recording, matched: Matched | None) -> Outlook:
-    """Return what is known of a recording's clips: what was said of them, how they look, which are annotated."""
-    known: list[Stretch] = []
-    if matched is not None:
-        spoken = any((*matched.gestures.values(), *matched.superclasses.values()))
-        whole = [(float(said.times[0, 0]), float(said.times[-1, 1]))] if spoken and len(said.times) else []
-        known = whole if matched.annotated is None else matched.annotated
-    begin, end = said.times.T
-    annotated = np.zeros(recording.clips, bool)
-    for first, last in known:
-        annotated |= (begin < last) & (end > first)
-    frequency = np.array(model.training["frequency"])[: len(said.classes)]
-    grid = model.clips([recording], probe=True).take(GRID, np.arange(recording.clips))
-    thresholds = said.postprocessing.thresholds
-    return Outlook(said.classes, said.probability, thresholds, frequency, said.times, grid, annotated)
 
 
 @contextmanager

@@ -13,8 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from heads.model import GestureModel
 from heads.neighbours import Neighbours, in_order
+from heads.scale import GRID
 from store.annotations import SUGGESTED_TIER, Interval
+from store.matching import Matched, Stretch
+from store.recording import Recording
+from store.vocabulary import class_members
 
 LASTING = 3.0  # seconds of a stretch, about
 _UNSURE_WITHIN = 2.0  # log-odds from the threshold
@@ -53,8 +58,51 @@ class Outlook:
     known: NDArray[np.bool_]
 
 
+def outlook_on(
+    model: GestureModel, recording: Recording, probability: NDArray[np.floating], matched: Matched | None
+) -> Outlook:
+    """Return what is known of a recording's clips: what was said of them, how they look, which are annotated.
+
+    Parameters
+    ----------
+    model : GestureModel
+        Who said it.
+    recording : Recording
+        Whose clips.
+    probability : ndarray of float, shape (clips, classes)
+        What it said; the gestures come first.
+    matched : Matched, optional
+        What people have annotated. Where stretches are not marked, the whole recording counts, if there is anything.
+    """
+    classes, times = tuple(class_members(model.vocabulary)), recording.read("times")
+    known: list[Stretch] = []
+    if matched is not None:
+        spoken = any((*matched.gestures.values(), *matched.superclasses.values()))
+        whole = [(float(times[0, 0]), float(times[-1, 1]))] if spoken and len(times) else []
+        known = whole if matched.annotated is None else matched.annotated
+    begin, end = times.T
+    annotated = np.zeros(len(times), bool)
+    for first, last in known:
+        annotated |= (begin < last) & (end > first)
+    gestures = slice(len(classes))
+    return Outlook(
+        classes,
+        probability[:, gestures],
+        model.head.thresholds[gestures],
+        np.array(model.training["frequency"])[gestures],
+        times,
+        model.clips([recording], probe=True).take(GRID, np.arange(len(times))),
+        annotated,
+    )
+
+
 def suggest(outlook: Outlook, count: int) -> list[Interval]:
-    """Return stretches of a few seconds worth looking at, the best first, none of them annotated.
+    """Return stretches worth looking at next, the best first, as `ranked` finds them."""
+    return [each for _, each in ranked(outlook, count)]
+
+
+def ranked(outlook: Outlook, count: int) -> list[tuple[float, Interval]]:
+    """Return stretches of a few seconds worth looking at next, none of them annotated, and how much each is.
 
     Parameters
     ----------
@@ -65,8 +113,9 @@ def suggest(outlook: Outlook, count: int) -> list[Interval]:
 
     Returns
     -------
-    list of Interval
-        On the tier `store.annotations.SUGGESTED_TIER`; the value says why in plain words.
+    list of (float, Interval)
+        How much, 0 to 3, one for each reason; and the stretch, on the tier `store.annotations.SUGGESTED_TIER`, whose
+        value says why in plain words. The best first.
     """
     clips = in_order(outlook.times)
     window = min(max(1, round(LASTING / clips.spacing)), max(len(clips.order), 1))
@@ -75,7 +124,7 @@ def suggest(outlook: Outlook, count: int) -> list[Interval]:
     distance = _nearest(features, features[known])
     first = _windows(clips, window)
     free = ~np.array([known[at : at + window].any() for at in first], bool)
-    chosen: list[Interval] = []
+    chosen: list[tuple[float, Interval]] = []
     while len(chosen) < count and free.any():
         novel = _share(distance)
         worth = np.stack([unsure.max(axis=1), rare.max(axis=1), novel])
@@ -84,7 +133,8 @@ def suggest(outlook: Outlook, count: int) -> list[Interval]:
         at = int(first[best])
         inside = slice(at, at + window)
         why = _why(outlook, clips.order[inside], of_windows[best], unsure[inside], rare[inside])
-        chosen.append(Interval(float(clips.begin[at]), float(clips.end[at + window - 1]), SUGGESTED_TIER, why))
+        stretch = Interval(float(clips.begin[at]), float(clips.end[at + window - 1]), SUGGESTED_TIER, why)
+        chosen.append((float(of_windows[best].sum()), stretch))
         free &= np.abs(first - at) > 2 * window
         distance = np.minimum(distance, _nearest(features, features[inside]))
     return chosen

@@ -15,7 +15,9 @@ from planted_store import write_recording, write_vocabulary
 from recordings import pictures, write_video
 
 import chironomy
+from heads.model import load_model
 from heads.settings import Settings
+from heads.suggesting import outlook_on, suggest
 from search.report import report
 from search.report.pictures import pictures_of, sound_between, timecode
 from search.runs import train
@@ -85,16 +87,19 @@ def test_scores_are_those_of_the_model(page, made) -> None:
         assert f"probe {row['probe_f1']:.2f}" in rows[name][4].text_content()
 
 
-def test_what_to_annotate_next_is_not_annotated(page) -> None:
+def test_what_to_annotate_next_is_not_annotated(page, made) -> None:
     table = page.document.get_element_by_id("next")
     rows = [[cell.text_content() for cell in row] for row in next(table.iter("tbody"))]
     assert {row[0] for row in rows} <= {"a", "c"}
     for recording, stretch, *_ in rows:
         begin = float(stretch.split(" ")[0].partition(":")[2])
         assert recording == "c" or begin >= 19
-    values = [float(row[-1]) for row in rows]
-    assert values == sorted(values, reverse=True)
-    assert all(0 <= value <= 1 for value in values)
+    model, recording = load_model(made.model), FeatureStore(made.store)["c"]
+    pointed_out = suggest(outlook_on(model, recording, model.head.predict(model.clips([recording])), None), 6)
+    expected = [[f"{timecode(each.begin)} to {timecode(each.end)}", each.value] for each in pointed_out]
+    of_c = [row[1:] for row in rows if row[0] == "c"]
+    assert of_c
+    assert all(row in expected for row in of_c)
 
 
 def test_wrong_clips_are_shown_moving(page, made) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from heads.model import GestureModel
 from heads.scale import AUDIO, GRID
+from heads.suggesting import outlook_on, ranked
 from search.data import Data, load_data
 from search.evaluation import Scored
 from search.figures.confusions import confusion_matrix
@@ -30,7 +31,7 @@ from store.recording import Recording
 
 _WORST = 12  # clips shown
 _OF_A_CLASS = 3
-_NEXT, _STRETCH = 6, 10.0  # stretches to annotate next, and their seconds
+_NEXT = 6  # stretches to annotate next
 _MAPPED = 1500  # clips on the map at most
 _HEARD = 16  # clips whose sound is drawn
 
@@ -249,41 +250,29 @@ class Evidence:
         return self._shown(shots, table)
 
     def next(self) -> list[Piece]:
-        """Return what to annotate next: where the model is least sure, of what is not annotated."""
-        stretches = sorted(self._unsure(), reverse=True)
+        """Return what to annotate next: of all recordings, what is most worth looking at."""
+        matched = {each.id: said for each, said in zip(self.data.recordings, self.data.matched, strict=True)}
+        stretches = [
+            (worth, name, stretch)
+            for name, probability in self.said.items()
+            for worth, stretch in ranked(
+                outlook_on(self.model, self.store[name], probability, matched.get(name)), _NEXT
+            )
+        ]
+        stretches.sort(key=lambda each: -each[0])
         found: list[Piece] = []
         if stretches:
             rows: list[Row] = [
-                (name, f"{timecode(begin)} to {timecode(end)}", ", ".join(unsure), value)
-                for value, name, begin, end, unsure in stretches[:_NEXT]
+                (name, f"{timecode(stretch.begin)} to {timecode(stretch.end)}", stretch.value)
+                for _, name, stretch in stretches[:_NEXT]
             ]
-            columns = ("recording", "stretch", "least sure of", "uncertainty")
-            note = "Mean entropy of the probabilities, in bits a class: 0 sure, 1 knows nothing."
-            found.append(Table("next", "Not annotated, and least sure", columns, tuple(rows), (note,)))
+            note = "The most worth looking at first, as label --suggest finds them."
+            found.append(Table("next", "Not annotated yet", ("recording", "stretch", "why"), tuple(rows), (note,)))
         else:
             found.append(Text("All clips of the store's recordings are annotated: a new recording would teach most."))
         positive = self.data.labels.positive[self.data.labels.known].sum(axis=0)
         rare = [f"{self.classes[column]} ({positive[column]})" for column in np.argsort(positive, kind="stable")[:3]]
         found.append(Text(f"Fewest examples so far, in clips: {', '.join(rare)}."))
-        return found
-
-    def _unsure(self) -> list[tuple[float, str, float, float, list[str]]]:
-        """Return stretches that are not annotated: uncertainty, recording, begin, end, and of which classes."""
-        annotated = {each.id: place for place, each in enumerate(self.data.recordings)}
-        found = []
-        for name, probability in self.said.items():
-            times = self.store[name].read("times")
-            known = np.zeros(len(times), bool)
-            if name in annotated:
-                known = self.data.labels.known[self.data.timeline.recording == annotated[name]]
-            p = np.clip(probability, 1e-9, 1 - 1e-9)
-            entropy = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
-            for number in np.unique(times[~known, 0] // _STRETCH):
-                mine = ~known & (times[:, 0] // _STRETCH == number)
-                classes = entropy[mine].mean(axis=0)
-                unsure = [self.classes[column] for column in np.argsort(-classes, kind="stable")[:2]]
-                span = float(times[mine, 0].min()), float(times[mine, 1].max())
-                found.append((float(classes.mean()), name, *span, unsure))
         return found
 
     def _shown(self, shots: Sequence[Shot], table: Table) -> list[Piece]:
