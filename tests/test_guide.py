@@ -1,27 +1,30 @@
-"""The guide's code is run as it stands, block by block, in one folder."""
+"""The code of the documentation's pages is run as it stands; that of docs/tracking.md in test_tracking.py."""
 
-import re
 from pathlib import Path
 
+import numpy as np
+import pages
 import pytest
-
-pytestmark = pytest.mark.slow
-
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+import small_store
 
 
-def blocks(page: Path) -> list[tuple[int, str]]:
-    """The Python blocks of a page, each with the line that it begins on."""
-    text = page.read_text(encoding="utf-8")
-    return [
-        (text.count("\n", 0, found.start(1)), found[1])
-        for found in re.finditer(r"^```python\n(.*?)^```$", text, re.M | re.S)
-    ]
-
-
+@pytest.mark.slow
 def test_the_guide_runs(tmp_path: Path, monkeypatch, one_thread) -> None:
     monkeypatch.chdir(tmp_path)
-    page, names = DOCS / "guide.md", {}
-    for line, code in blocks(page):
-        exec(compile("\n" * line + code, str(page), "exec"), names)  # the line, for the traceback
+    pages.run("guide.md")
     assert (tmp_path / "found.csv").is_file()
+
+
+def test_the_page_on_the_store_reads_one(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small_store.write(tmp_path / "STORE", "concert")
+    found = pages.run("store.md")["activations"]
+    assert np.array_equal(found[:], small_store.arrays()["conv4/plain"])
+
+
+def test_no_other_page_has_code_that_nothing_runs() -> None:
+    assert {page.name for page in pages.DOCS.glob("*.md") if pages.blocks(page)} == {
+        "guide.md",
+        "store.md",
+        "tracking.md",
+    }

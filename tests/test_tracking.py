@@ -19,6 +19,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import numpy as np
+import pages
 import pytest
 from planted_store import write_recording, write_vocabulary
 
@@ -202,6 +203,24 @@ def test_the_logged_model_predicts_what_the_model_does(trained, made, monkeypatc
     assert [column.name for column in loaded.metadata.signature.outputs] == [*table.columns]
     with pytest.raises(Exception, match="store"):
         loaded.predict(pd.DataFrame({"recording": ["a"]}))
+
+
+def test_the_pages_code_predicts(trained, made, tmp_path, monkeypatch) -> None:
+    import mlflow
+
+    monkeypatch.chdir(tmp_path)
+    instead = {
+        "/home/you/concert": made.folder,
+        "/home/you/features": made.store,
+        "guitar-7": "two",
+        '"concert"': '"a"',
+    }
+    try:
+        table = pages.run("tracking.md", instead)["table"]
+    finally:
+        mlflow.set_tracking_uri(None)
+    assert len(table) == FeatureStore(made.store)["a"].clips
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_the_logged_model_has_no_pickle_and_shares_its_weights(trained) -> None:
