@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from search.figures.squares import finish_square, font_size
 from search.figures.style import FAINT, look
 
 if TYPE_CHECKING:
@@ -53,17 +54,10 @@ def confusion_matrix(
                 shown.removeprefix("0"),
                 ha="center",
                 va="center",
-                fontsize=6 if len(classes) > 9 else 8,
+                fontsize=font_size(classes),
                 color=colour,
                 fontweight="bold" if row == column else "normal",
             )
-        places = range(len(classes))
-        axis.set_xticks(places, classes, rotation=45, ha="right", rotation_mode="anchor")
-        axis.set_yticks(places, classes)
-        axis.tick_params(length=0)
-        axis.spines[:].set_visible(False)
         axis.set(title=title, ylabel="there", xlabel="found although it is not there (diagonal: found)")
-        bar = figure.colorbar(image, ax=axis, shrink=0.6, ticks=(0, 0.5, 1))
-        bar.set_label("share of the clips")
-        bar.outline.set_visible(False)
+        finish_square(image, classes, (0, 0.5, 1), "share of the clips")
     return figure

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from search.figures.squares import finish_square, font_size
 from search.figures.style import DIVERGING, FAINT, look
 
 if TYPE_CHECKING:
@@ -63,16 +64,7 @@ def correlation_matrix(title: str, classes: Sequence[str], present: NDArray[np.b
             )
             if row != column or np.isnan(value):
                 short = shown.replace("0.", ".", 1)
-                axis.text(
-                    column, row, short, ha="center", va="center", fontsize=6 if len(classes) > 9 else 8, color=colour
-                )
-        places = range(len(classes))
-        axis.set_xticks(places, classes, rotation=45, ha="right", rotation_mode="anchor")
-        axis.set_yticks(places, classes)
-        axis.tick_params(length=0)
-        axis.spines[:].set_visible(False)
+                axis.text(column, row, short, ha="center", va="center", fontsize=font_size(classes), color=colour)
         axis.set_title(title)
-        bar = figure.colorbar(image, ax=axis, shrink=0.6, ticks=(-1, -0.5, 0, 0.5, 1))
-        bar.set_label("correlation over frames")
-        bar.outline.set_visible(False)
+        finish_square(image, classes, (-1, -0.5, 0, 0.5, 1), "correlation over frames")
     return figure
