@@ -38,6 +38,38 @@ class Labels:
         return clip_labels(self.frames, self.rule)
 
 
+def label_frames(
+    recording: Recording, matched: Matched, vocabulary: Vocabulary
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the labels of a recording's frames, and which of them are annotated.
+
+    A class of the vocabulary is active when any of its gestures is, the background class when no other
+    class is.
+
+    Parameters
+    ----------
+    recording : Recording
+        Gives the real times of the frames.
+    matched : Matched
+        The gestures' intervals and the annotated stretches, in seconds.
+    vocabulary : Vocabulary
+        The classes.
+
+    Returns
+    -------
+    labels : ndarray of bool, shape (frames, classes)
+        Whether each class is active, by any overlap.
+    annotated : ndarray of bool, shape (frames,)
+        Whether the whole frame is.
+    """
+    frame_times = recording.read("frame_times")
+    end = float(recording.attributes["frames_end"])
+    columns = [frame_labels(frame_times, end, stretches) for stretches in matched.classes(vocabulary).values()]
+    if vocabulary.background is not None:
+        columns.append(~np.any(columns, axis=0))
+    return np.column_stack(columns), frames_within(frame_times, end, matched.annotated)
+
+
 def label_clips(
     recording: Recording,
     spec: Spec,
@@ -45,10 +77,7 @@ def label_clips(
     vocabulary: Vocabulary,
     rule: str = "majority",
 ) -> Labels:
-    """Return the labels of a recording's clips.
-
-    A class of the vocabulary is active when any of its gestures is, the background class when no other
-    class is.
+    """Return the labels of a recording's clips, made of those of its frames (`label_frames`).
 
     Parameters
     ----------
@@ -63,15 +92,10 @@ def label_clips(
     rule : {"majority", "any"}
         Which clips are positive.
     """
-    frame_times = recording.read("frame_times")
-    end = float(recording.attributes["frames_end"])
-    columns = [frame_labels(frame_times, end, stretches) for stretches in matched.classes(vocabulary).values()]
-    if vocabulary.background is not None:
-        columns.append(~np.any(columns, axis=0))
-    inside = frames_within(frame_times, end, matched.annotated)
+    frames, inside = label_frames(recording, matched, vocabulary)
     cut = (spec.clip_length, spec.stride, spec.tail)
     return Labels(
-        frames=to_clips(np.column_stack(columns), *cut),
+        frames=to_clips(frames, *cut),
         known=np.asarray(to_clips(inside, *cut).all(axis=1)),
         rule=rule,
     )

@@ -118,12 +118,11 @@ def _describe_matching(path: Path, matched: Matched) -> list[str]:
         f"{path}: {found!r} is not in the vocabulary; did you mean {meant!r}?"
         for found, meant in matched.near_misses.items()
     ]
-    if matched.annotated is not None:
-        outside = sum(
-            not any(begin < stop and end > start for start, stop in matched.annotated)
-            for stretches in (*matched.gestures.values(), *matched.superclasses.values())
-            for begin, end in stretches
-        )
-        if outside:
-            notes.append(f"{path}: {outside} annotations lie outside its 'annotated' stretches and are not used")
+    outside = sum(
+        not matched.within(*stretch)
+        for stretches in (*matched.gestures.values(), *matched.superclasses.values())
+        for stretch in stretches
+    )
+    if outside:
+        notes.append(f"{path}: {outside} annotations lie outside its 'annotated' stretches and are not used")
     return notes

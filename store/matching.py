@@ -67,6 +67,10 @@ class Matched:
             present[name] = merge([*stretches, *self.superclasses.get(name, [])])
         return present
 
+    def within(self, begin: float, end: float) -> bool:
+        """Return whether something lies, in part at least, in what has been annotated; seconds."""
+        return self.annotated is None or any(begin < stop and end > start for start, stop in self.annotated)
+
 
 def match(
     file: AnnotationFile,

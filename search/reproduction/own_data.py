@@ -7,17 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.labels import label_clips
+from heads.labels import label_clips, label_frames
 from search.paper import ALL, FIRST, RECORDINGS, SYSTEMS, paper_table
 from search.parts import PARTS
 from search.rendering.tables import Entry, Row, Table
 from search.reproduction.experiments import BLOCKED, LEFT_OUT, VOCABULARIES, Experiment
 from search.reproduction.results import Result
 from store.features import FeatureStore
-from store.matching import Matched
 from store.mismatch import clock_of, match_video
 from store.recording import Recording
-from store.timeline import frame_labels, frames_within
 from store.vocabulary import Vocabulary, class_members, load_vocabulary
 
 GESTURES, SUPERCLASSES = VOCABULARIES
@@ -68,25 +66,16 @@ def count_recording(
     """
     recording = store[file.stem]
     matched = match_video(file, vocabulary, clock_of(recording), offset)
-    frame_times, end = recording.read("frame_times"), float(recording.attributes["frames_end"])
-    inside = frames_within(frame_times, end, matched.annotated)
-    classes = matched.classes(vocabulary).values()
-    frames = np.column_stack([frame_labels(frame_times, end, stretches) for stretches in classes])
+    frames, inside = label_frames(recording, matched, vocabulary)
     occurrences: list[int | None] = [
-        sum(_counts_for(matched, *stretch) for gesture in members for stretch in matched.gestures[gesture])
-        + sum(_counts_for(matched, *stretch) for stretch in matched.superclasses.get(name, []))
+        sum(matched.within(*stretch) for gesture in members for stretch in matched.gestures[gesture])
+        + sum(matched.within(*stretch) for stretch in matched.superclasses.get(name, []))
         for name, members in class_members(vocabulary).items()
     ]
     if vocabulary.background is not None:
-        frames = np.column_stack([frames, ~frames.any(axis=1)])
         occurrences.append(None)
     labels = label_clips(recording, store.spec, matched, vocabulary, rule)
     return Counted(recording, vocabulary, frames[inside], tuple(occurrences), labels.positive[labels.known].sum(axis=0))
-
-
-def _counts_for(matched: Matched, begin: float, end: float) -> bool:
-    """Return whether an annotation lies at least in part in what is annotated."""
-    return matched.annotated is None or any(begin < stop and end > start for start, stop in matched.annotated)
 
 
 def count_all(
