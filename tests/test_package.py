@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-MODULES = ("chironomy", "demo", "extract", "heads", "review", "search", "store", "store.annotations")
+MODULES = ("chironomy", "commands", "demo", "extract", "heads", "review", "search", "store", "store.annotations")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_every_module_comes_from_the_wheel(site: Path, tmp_path: Path) -> None:
 
 
 def test_no_module_was_left_out(site: Path) -> None:
-    folders = ("demo", "extract", "heads", "review", "search", "store")
+    folders = ("commands", "demo", "extract", "heads", "review", "search", "store")
     ours = {path.relative_to(CHECKOUT) for name in folders for path in (CHECKOUT / name).rglob("*.py")}
     assert all((site / path).is_file() for path in ours | {Path("chironomy.py")})
     assert not (site / "tests").exists()
