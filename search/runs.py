@@ -1,6 +1,5 @@
 """Training and evaluation runs: a store and annotations in, a model and its scores out."""
 
-import glob
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.checkpoint import forget
 from heads.model import GestureModel, load_model
 from heads.model_folder import check_destination
 from heads.settings import NAMES, PROBE, Settings
@@ -20,6 +18,7 @@ from search.data import Data, load_data
 from search.evaluation import MODEL, Scored
 from search.fitting import Workbench
 from search.folds import to_score
+from search.keeping import forget_states, keep, states_of, tell
 from search.making import fit, make_model
 from search.parts import TooLittleError
 from search.score_csv import check_csv, write_csv
@@ -116,17 +115,9 @@ def train(
         if len(folds) > 1:
             record.epochs(made.final.history, "on everything")
         model = make_model(system, classes, opened.spec, bench, data, split, made)
-        model.save(out)
-        if csv is not None and "test" in model.scores:
-            write_csv(csv, model.scores["test"])
-        record.trained(model, out)
+        keep(model, out, csv, record)
     forget_states(out)
-    return model.describe() | {
-        "model": str(out),
-        "untrained_backbone": opened.spec.untrained,
-        "notes": [*data.notes, *notes_on(model)],
-        "run": record.describe(),
-    }
+    return tell(model, out, data, record)
 
 
 def evaluate(
@@ -232,30 +223,6 @@ def _folds(data: Data, split: str, seed: int) -> tuple[Fold, ...]:
                 return make_folds(split, data.timeline, seed)
         return (Fold("everything", everything(data.timeline)),)
     return make_folds(split, data.timeline, seed)
-
-
-def states_of(out: Path, trainings: int) -> list[Path]:
-    """Return where the states of the trainings of a model are kept."""
-    return [out.with_name(f".{out.name}.{number}.training") for number in range(trainings)]
-
-
-def forget_states(out: Path) -> None:
-    """Remove the states of all trainings into a model, those too that were given up."""
-    forget(out.parent, f".{glob.escape(out.name)}.[0-9]*.training")
-
-
-def notes_on(model: GestureModel) -> list[str]:
-    """Return in words what a user should know of how a model was made."""
-    tuned = model.training.get("cross_validation")
-    notes = []
-    if "test" not in model.scores:
-        notes.append(
-            "too little is annotated to hold anything out: the model learned from everything, and nothing is left to "
-            "score it on; annotate more and train or update it to have scores"
-        )
-    if tuned is not None and not tuned["stretches"]:
-        notes.append("too little is annotated even to tune thresholds: they stay at 0.5; correct what it labels")
-    return notes
 
 
 def predicted(model: GestureModel, data: Data, index: NDArray[np.intp]) -> Scored:

@@ -16,10 +16,11 @@ from search.data import Data, load_data
 from search.effort import load_costs, operations
 from search.evaluation import MODEL, evaluation
 from search.fitting import Workbench
+from search.keeping import forget_states, keep, states_of, tell
 from search.making import fit, make_model
 from search.parts import Split, TooLittleError
-from search.runs import forget_states, notes_on, predicted, states_of
-from search.score_csv import check_csv, write_csv
+from search.runs import predicted
+from search.score_csv import check_csv
 from search.shelf import Shelf
 from search.splits import Fold, extended
 from search.tracking import tracked
@@ -116,19 +117,10 @@ def update(
             "thresholds": _thresholds(earlier, fresh),
             "started": _same_build(start, made.final.head.predictor),
         }
-        fresh.save(out)
-        if csv is not None and "test" in fresh.scores:
-            write_csv(csv, fresh.scores["test"])
-        record.trained(fresh, out)
+        keep(fresh, out, csv, record)
         record.document("changes.json", changes)
     forget_states(out)
-    return fresh.describe() | {
-        "model": str(out),
-        "untrained_backbone": opened.spec.untrained,
-        "notes": [*data.notes, *notes_on(fresh)],
-        "run": record.describe(),
-        "changes": changes,
-    }
+    return tell(fresh, out, data, record) | {"changes": changes}
 
 
 def _check_classes(folder: Path, earlier: GestureModel, name: str) -> None:

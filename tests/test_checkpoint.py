@@ -20,7 +20,7 @@ from tiny_backbone import added
 
 from heads.checkpoint import Checkpoint, forget
 from heads.settings import Settings
-from search.runs import forget_states
+from search.keeping import forget_states
 from store.errors import InputError
 
 STATE: dict[str, Any] = {"run": {"number": 3, "history": [(0.5, 0.25)]}, "weights": {"a": torch.arange(6.0)}}
