@@ -134,7 +134,9 @@ def ranked(outlook: Outlook, count: int) -> list[tuple[float, Interval]]:
         inside = slice(at, at + window)
         why = _why(outlook, clips.order[inside], of_windows[best], unsure[inside], rare[inside])
         stretch = Interval(float(clips.begin[at]), float(clips.end[at + window - 1]), SUGGESTED_TIER, why)
-        chosen.append((float(of_windows[best].sum()), stretch))
+        # What counts as far shrinks with each choice: without the bound a later one would seem worth more.
+        bound = chosen[-1][0] if chosen else np.inf
+        chosen.append((min(float(of_windows[best].sum()), bound), stretch))
         free &= np.abs(first - at) > 2 * window
         distance = np.minimum(distance, _nearest(features, features[inside]))
     return chosen

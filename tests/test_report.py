@@ -98,8 +98,7 @@ def test_what_to_annotate_next_is_not_annotated(page, made) -> None:
     pointed_out = suggest(outlook_on(model, recording, model.head.predict(model.clips([recording])), None), 6)
     expected = [[f"{timecode(each.begin)} to {timecode(each.end)}", each.value] for each in pointed_out]
     of_c = [row[1:] for row in rows if row[0] == "c"]
-    assert of_c
-    assert all(row in expected for row in of_c)
+    assert of_c == expected[: len(of_c)] != []
 
 
 def test_wrong_clips_are_shown_moving(page, made) -> None:

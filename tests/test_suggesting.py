@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from recordings import write_video
 
-from heads.suggesting import LASTING, Outlook, suggest
+from heads.suggesting import LASTING, Outlook, ranked, suggest
 from store.annotations import SUGGESTED_TIER, Interval, predicted_tier, read, write
 from store.matching import match
 from store.predicted import write_predicted
@@ -62,6 +62,9 @@ def test_never_annotated_never_neighbours_whatever_the_recording(clips, count, s
     )
     found = suggest(given_, count)
     assert len(found) <= count
+    worth = [much for much, _ in ranked(given_, count)]
+    assert worth == sorted(worth, reverse=True)
+    assert all(0 <= much <= 3 for much in worth)
     for each in found:
         inside = (given_.times[:, 0] < each.end - 1e-6) & (given_.times[:, 1] > each.begin + 1e-6)
         assert inside.any()
