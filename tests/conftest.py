@@ -56,12 +56,22 @@ def tiny(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def beat_rep_store(shared_data, tmp_path_factory) -> Path:
-    """A store of two real recordings, beat_rep and pianist, extracted with random:0; not to be written to."""
+    """A store of two real recordings, beat_rep and pianist, extracted with random:0; not to be written to.
+
+    The first process of the run that needs it makes it, for all.
+    """
+    from filelock import FileLock
+
     from extract.jobs import Job
     from extract.many import Recipe, extract_all
 
-    store = tmp_path_factory.mktemp("beat_rep") / "store"
-    videos = [shared_data / "annotated" / "beat_rep.mp4", shared_data / "video" / "pianist.avi"]
-    outcomes = list(extract_all(Recipe(str(store), "random:0"), [Job(video) for video in videos]))
-    assert [outcome.error for outcome in outcomes] == [None, None]
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    store = folder / "beat_rep" / "store"
+    with FileLock(folder / "beat_rep.lock"):
+        if not store.exists():
+            store.parent.mkdir(exist_ok=True)
+            videos = [shared_data / "annotated" / "beat_rep.mp4", shared_data / "video" / "pianist.avi"]
+            outcomes = list(extract_all(Recipe(str(store), "random:0"), [Job(video) for video in videos]))
+            assert [outcome.error for outcome in outcomes] == [None, None]
     return store

@@ -3,20 +3,25 @@
 import wave
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import torch
 
+from extract.pipeline import Extractor
+from extract.runtimes import Runtime, prepare
 from extract.weights import Backbone
 
 SIZE = 112  # of the network's input
 
 
-def pictures(count: int, seed: int = 0) -> list[np.ndarray]:
-    """Moving noise in blocks, of 112 pixels, so that nothing is resized."""
-    noise = np.random.default_rng(seed).integers(0, 256, (14, 14, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+def pictures(count: int, seed: int = 0, size: int = SIZE) -> list[np.ndarray]:
+    """Moving noise in blocks, of as many pixels as the network sees, so that nothing is resized."""
+    random = np.random.default_rng(seed)
+    noise = random.integers(0, 256, (size // 8, size // 8, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
     return [np.roll(noise, 2 * index, axis=1) for index in range(count)]
 
 
@@ -28,6 +33,7 @@ def write_video(
     rate: int = 25,
     codec: str = "png",
     frame: tuple[int, int] = (0, 0),
+    size: int = SIZE,
 ) -> Path:
     """Write those pictures, without loss if the codec is, with a tone of the same length.
 
@@ -35,9 +41,9 @@ def write_video(
     the other sides.
     """
     left, top = frame
-    framed = (np.pad(picture, ((top, top), (left, left), (0, 0))) for picture in pictures(count, seed))
+    framed = (np.pad(picture, ((top, top), (left, left), (0, 0))) for picture in pictures(count, seed, size))
     tone = tone_of(count / rate) if sound else None
-    return write_pictures(path, framed, (SIZE + 2 * left, SIZE + 2 * top), rate, codec, tone)
+    return write_pictures(path, framed, (size + 2 * left, size + 2 * top), rate, codec, tone)
 
 
 def write_pictures(
@@ -60,9 +66,10 @@ def write_pictures(
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
         if sound is not None:
-            heard = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
-            heard.sample_rate, heard.pts = 22050, 0
-            output.mux(sound.encode(heard))
+            for first in range(0, len(tone), 22050):
+                heard = av.AudioFrame.from_ndarray(tone[None, first : first + 22050], format="s16", layout="mono")
+                heard.sample_rate, heard.pts, heard.time_base = 22050, first, Fraction(1, 22050)
+                output.mux(sound.encode(heard))
             output.mux(sound.encode(None))
     return path
 
@@ -82,7 +89,22 @@ def write_sound(path: Path, samples: np.ndarray) -> Path:
 
 
 def reference(backbone: Backbone, clips: np.ndarray) -> np.ndarray:
-    """conv4 of clips (clips, 16, 112, 112, 3) by the plain network; the preprocessing of 2018."""
-    x = clips.astype(np.float32) - np.array([114.7748, 107.7354, 99.4750], np.float32)
+    """conv4 of clips (clips, 16, size, size, 3) by the plain network; the preprocessing of 2018, or of ``tiny``."""
+    if backbone.name == "tiny":
+        x = (clips.astype(np.float32) / 255 - np.array([0.5, 0.4, 0.3], np.float32)) / np.float32(0.2)
+    else:
+        x = clips.astype(np.float32) - np.array([114.7748, 107.7354, 99.4750], np.float32)
     with torch.no_grad():
         return backbone.trunk(torch.from_numpy(np.moveaxis(x, -1, 1))).numpy()
+
+
+@lru_cache(maxsize=1)
+def _runtime(backbone: Backbone) -> Runtime:
+    return prepare(backbone)
+
+
+def extractor(store: Path, backbone: Backbone, *given: Any, **named: Any) -> Extractor:
+    """Return an Extractor whose runtime need not be prepared anew."""
+    made = Extractor(store, backbone, *given, **named)
+    made.__dict__["runtime"] = _runtime(backbone)
+    return made

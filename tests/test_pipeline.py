@@ -2,9 +2,6 @@
 
 import hashlib
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,17 +10,15 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from recordings import pictures, reference, tone_of, write_sound, write_video
+from recordings import extractor, pictures, reference, tone_of, write_sound, write_video
+from tiny_program import start_holding, wait_for
 
 from extract.jobs import Job, Settings
 from extract.many import Recipe, extract_all
-from extract.pipeline import Extractor
 from extract.weights import Backbone, load_backbone
 from store.errors import InputError
 from store.features import FeatureStore
 from store.summary import inspect_store
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +34,7 @@ def contents(folder: Path) -> dict[str, int]:
 def made(tmp_path_factory, backbone) -> Path:
     """A folder with video.mov (150 frames, so nine clips in two batches, and sound) extracted into S."""
     folder = tmp_path_factory.mktemp("made")
-    outcome = Extractor(folder / "S", backbone).extract(Job(write_video(folder / "video.mov", 150)))
+    outcome = extractor(folder / "S", backbone).extract(Job(write_video(folder / "video.mov", 150)))
     assert (outcome.recording, outcome.status, outcome.clips, outcome.error) == ("video", "extracted", 9, None)
     return folder
 
@@ -97,7 +92,7 @@ def test_audio_is_librosas(made):
 
 def test_a_clip_does_not_depend_on_the_others(made, backbone, tmp_path):
     """The first 48 frames alone: three clips in a batch of their own, the same to float16's last bit."""
-    Extractor(tmp_path / "S", backbone).extract(Job(write_video(tmp_path / "video.mov", 48)))
+    extractor(tmp_path / "S", backbone).extract(Job(write_video(tmp_path / "video.mov", 48)))
     alone, among = (FeatureStore(folder / "S")["video"] for folder in (tmp_path, made))
     first, second = alone.read("conv4/plain").astype(np.float32), among.read("conv4/plain").astype(np.float32)
     np.testing.assert_allclose(first, second[:3], rtol=2**-10, atol=1e-4 * second.max())
@@ -106,55 +101,55 @@ def test_a_clip_does_not_depend_on_the_others(made, backbone, tmp_path):
 
 def test_again(made, backbone):
     before = contents(made)
-    outcome = Extractor(made / "S", backbone).extract(Job(made / "video.mov"))
+    outcome = extractor(made / "S", backbone).extract(Job(made / "video.mov"))
     assert (outcome.status, outcome.clips) == ("already there", 9)
     assert contents(made) == before
 
 
 def test_another_content_of_the_same_name(made, backbone, tmp_path):
     other = write_video(tmp_path / "video.mov", 20, sound=False, seed=1)
-    extractor = Extractor(made / "S", backbone)
+    given = extractor(made / "S", backbone)
     before = contents(made)
-    message = refused(lambda: extractor.extract(Job(other)))
+    message = refused(lambda: given.extract(Job(other)))
     assert message.startswith(f"{other}: ")
     assert "--name" in message
     assert contents(made) == before
-    assert extractor.extract(Job(other, "second")).clips == 1
+    assert given.extract(Job(other, "second")).clips == 1
     assert FeatureStore(made / "S").ids == ["second", "video"]
     assert not FeatureStore(made / "S")["second"].has_sound
-    refused(lambda: extractor.extract(Job(made / "video.mov", "second")))
-    refused(lambda: extractor.extract(Job(other, "")))
+    refused(lambda: given.extract(Job(made / "video.mov", "second")))
+    refused(lambda: given.extract(Job(other, "")))
 
 
 def test_sound_of_its_own_file(made, backbone, tmp_path):
     """Sound beside a silent video gives what the same sound inside gives."""
     silent = write_video(tmp_path / "silent.mov", 48, sound=False)
     sound = write_sound(tmp_path / "sound.wav", tone_of(6))
-    extractor = Extractor(tmp_path / "S", backbone)
-    extractor.extract(Job(silent, audio=sound))
+    given = extractor(tmp_path / "S", backbone)
+    given.extract(Job(silent, audio=sound))
     found = FeatureStore(tmp_path / "S")["silent"]
     np.testing.assert_allclose(
         found.read("audio"), FeatureStore(made / "S")["video"].read("audio")[:3], rtol=1e-3, atol=0.05
     )
     assert found.attributes["audio_name"] == "sound.wav"
-    assert extractor.extract(Job(silent, audio=sound)).status == "already there"
+    assert given.extract(Job(silent, audio=sound)).status == "already there"
     # With other sound it is another recording.
-    assert "--name" in refused(lambda: extractor.extract(Job(silent)))
+    assert "--name" in refused(lambda: given.extract(Job(silent)))
 
 
 def test_sound_that_is_none(backbone, tmp_path):
     silent = write_video(tmp_path / "silent.mov", 20, sound=False)
     (tmp_path / "text.wav").write_text("la la la")
-    extractor = Extractor(tmp_path / "S", backbone)
+    given = extractor(tmp_path / "S", backbone)
     for sound in (silent, tmp_path / "text.wav", tmp_path / "none.wav"):
-        assert refused(lambda sound=sound: extractor.extract(Job(silent, audio=sound))).startswith(f"{sound}: ")
+        assert refused(lambda sound=sound: given.extract(Job(silent, audio=sound))).startswith(f"{sound}: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["silent.mov", "text.wav"]
 
 
 def test_another_precision(backbone, made, tmp_path):
-    message = refused(lambda: Extractor(made / "S", backbone, Settings(precision="float32")))
+    message = refused(lambda: extractor(made / "S", backbone, Settings(precision="float32")))
     assert "float16, not float32" in message
-    Extractor(tmp_path / "S", backbone, Settings(precision="float32")).extract(
+    extractor(tmp_path / "S", backbone, Settings(precision="float32")).extract(
         Job(write_video(tmp_path / "video.mov", 16))
     )
     found = FeatureStore(tmp_path / "S")["video"].read("conv4/plain")
@@ -164,7 +159,7 @@ def test_another_precision(backbone, made, tmp_path):
 
 
 def test_other_weights(backbone, made):
-    message = refused(lambda: Extractor(made / "S", replace(backbone, source="random:1", sha256="f" * 64)))
+    message = refused(lambda: extractor(made / "S", replace(backbone, source="random:1", sha256="f" * 64)))
     assert "random:0" in message
     assert "random:1" in message
 
@@ -174,11 +169,11 @@ def test_a_place_that_is_no_store(backbone, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thesis.txt").write_text("mine")
     for name in ("file", "folder"):
-        assert "not a feature store" in refused(lambda name=name: Extractor(tmp_path / name, backbone))
+        assert "not a feature store" in refused(lambda name=name: extractor(tmp_path / name, backbone))
     video = write_video(tmp_path / "video.mov", 16)
-    assert "cannot be written" in refused(lambda: Extractor(tmp_path / "no" / "S", backbone).extract(Job(video)))
+    assert "cannot be written" in refused(lambda: extractor(tmp_path / "no" / "S", backbone).extract(Job(video)))
     (tmp_path / "empty").mkdir()
-    assert Extractor(tmp_path / "empty", backbone).extract(Job(video)).clips == 1
+    assert extractor(tmp_path / "empty", backbone).extract(Job(video)).clips == 1
 
 
 def test_what_cannot_be_used(backbone, tmp_path):
@@ -254,11 +249,11 @@ CLIPS = {
 
 
 @pytest.mark.slow
-def test_every_real_file(shared_data, tmp_path):
+def test_every_real_file(shared_data, tmp_path, tiny):
     """Each is extracted with the number of clips that plain decoding gives, or refused in one line."""
     videos = [path for path in sorted((shared_data / "video").rglob("*.*")) if path.stem != "pianist"]
     assert len(videos) == 12
-    for outcome in extract_all(Recipe(str(tmp_path / "S"), "random:0"), [Job(video) for video in videos]):
+    for outcome in extract_all(Recipe(str(tmp_path / "S"), "random:0", "tiny"), [Job(video) for video in videos]):
         expected = CLIPS.get(outcome.recording)
         if outcome.error is None:
             recording = FeatureStore(tmp_path / "S")[outcome.recording]
@@ -278,26 +273,25 @@ def test_every_real_file(shared_data, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("asked_by", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop(shared_data, tmp_path, asked_by):
-    store = tmp_path / "S"
+    store, notes = tmp_path / "S", tmp_path / "notes"
     video = shared_data / "video" / "dancer.avi"
-    command = [sys.executable, "-m", "chironomy", "extract", str(video), "--store", str(store), "--weights", "random:0"]
-    running = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while running.poll() is None and not list(tmp_path.glob("S.partial/**/conv4/plain/c/0")):
-        time.sleep(0.05)
+    running = start_holding(notes, "extract", video, "--store", store, "--backbone", "tiny", "--weights", "random:0")
+    wait_for(1, notes, running)
     running.send_signal(asked_by)
     out, error = running.communicate(timeout=60)
     assert running.returncode == 1
     assert out == ""
     assert error.startswith("chironomy: stopped")
     assert error.count("\n") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["S.partial"], "nothing in the store, and all to go on with"
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["S.partial", "notes"], "nothing in the store, and all to go on with"
     with pytest.raises(InputError, match=r"begun is dancer \(\d+ clips done\); extract the same videos"):
         inspect_store(store)
 
 
 def test_another_process_was_faster(backbone, tmp_path, made, monkeypatch):
     """Both decode the same video; the second finds it there when it wants to put it down."""
-    first, second = (Extractor(tmp_path / "S", backbone) for _ in range(2))
+    first, second = (extractor(tmp_path / "S", backbone) for _ in range(2))
     write = second._write
 
     def overtaken(*arguments, **named):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from extract import backbones
 
+SIZE = 48  # of its pictures
 MODULE = """
 from torch import nn
 from extract.backbones.design import Design, Preprocessing
