@@ -86,6 +86,14 @@ def test_clip_level_equals_scikit_learn() -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_micro_f1_equals_scikit_learn(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    true, predicted = (random.random((30, 4)) < random.choice([0, 0.05, 0.5, 1], 4) for _ in range(2))
+    expected = precision_recall_fscore_support(true, predicted, average="micro", zero_division=0)[2]
+    assert count(true, predicted, random.integers(0, 5, 30)).micro_f1() == pytest.approx(expected)
+
+
 def test_intervals_equal_a_slow_bootstrap() -> None:
     """Clips put together block by block, as drawn, and scored anew each time."""
     scored = draw(2)
