@@ -189,11 +189,6 @@ def predict(model: GestureModel, recording: Recording) -> Prediction:
     )
 
 
-def predict_intervals(model: GestureModel, recording: Recording) -> list[Interval]:
-    """Return the gestures that a model finds in a recording, in seconds of the video."""
-    return predict(model, recording).intervals()
-
-
 @contextmanager
 def _kept_or_not(store: "Place | None") -> Iterator[Place]:
     """Yield a store, which is gone afterwards if none was named."""
