@@ -24,7 +24,7 @@ from commands.shared import (
     split,
 )
 from commands.tables import interval, make_table, print_table, show_untrained
-from heads.settings import NAMES
+from heads.settings import CHOICES, NAMES, PRESETS
 from search.split_names import SPLITS
 
 
@@ -44,17 +44,17 @@ def add_train(commands: Any) -> None:
         "bimodal-gated), a network per gesture (mm), or the linear probe alone (default sm+bb+ts)",
     )
     what.add_argument(
-        "--tune", choices=("conv5", "fc"), help="the first layer that learns: fc takes seconds (default conv5)"
+        "--tune", choices=CHOICES["tune"], help="the first layer that learns: fc takes seconds (default conv5)"
     )
     what.add_argument("--context", action="store_true", default=None, help="look at neighbouring clips too")
     what.add_argument(
         "--standardise",
-        choices=("recording", "training", "none"),
+        choices=CHOICES["standardise"],
         help="by whose statistics features are standardised (default recording: each by its own)",
     )
     how = parser.add_argument_group("how")
-    how.add_argument("--preset", choices=("default", "paper"), default="default", help="settings to begin with")
-    how.add_argument("--loss", choices=("mse", "bce", "asl"), help="error of a clip (default mse, the paper's)")
+    how.add_argument("--preset", choices=tuple(PRESETS), default="default", help="settings to begin with")
+    how.add_argument("--loss", choices=CHOICES["loss"], help="error of a clip (default mse, the paper's)")
     how.add_argument(
         "--class-weights", action="store_true", default=None, help="weigh rare gestures' positives (Equation 5)"
     )
@@ -71,7 +71,7 @@ def add_train(commands: Any) -> None:
         help=f"{', '.join(SPLITS)} (default blocked)",
     )
     scored.add_argument(
-        "--clip-rule", choices=("majority", "any"), help="which clips are positive: half of the frames, or one"
+        "--clip-rule", choices=CHOICES["clip_rule"], help="which clips are positive: half of the frames, or one"
     )
     add_csv(scored)
     add_postprocess(parser)

@@ -5,6 +5,7 @@ from typing import Any
 
 from commands.shared import Arguments, add_annotated_store, add_device, add_json, add_seed, command, positive, show
 from commands.tables import interval, make_table, print_table, show_notes, show_untrained
+from heads.settings import PRESETS
 
 
 def add_reproduce(commands: Any) -> None:
@@ -15,7 +16,7 @@ def add_reproduce(commands: Any) -> None:
     add_annotated_store(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results, tables and figures")
     parser.add_argument("--quick", action="store_true", help="three epochs each: to see that everything runs")
-    parser.add_argument("--preset", choices=("default", "paper"), default="default", help="settings to train with")
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="default", help="settings to train with")
     parser.add_argument(
         "--epochs", type=positive, metavar="N", help="at most (default 10; 3 with --quick, 3000 with --preset paper)"
     )

@@ -19,6 +19,7 @@ from commands.shared import (
     split,
 )
 from commands.tables import interval, make_table, print_table
+from heads.settings import CHOICES
 from search.split_names import FEWEST_FOLDS
 
 
@@ -42,7 +43,7 @@ def add_search(commands: Any) -> None:
         "--space", type=Path, metavar="FILE", help="what may be tried (default: see MODEL.search/space.toml)"
     )
     what.add_argument(
-        "--tune", choices=("conv5", "fc"), default="fc", help="the first layer that learns (default fc: seconds each)"
+        "--tune", choices=CHOICES["tune"], default="fc", help="the first layer that learns (default fc: seconds each)"
     )
     what.add_argument(
         "--epochs", type=positive, metavar="N", help="of each training at most (default 40; 10 with conv5)"

@@ -20,7 +20,7 @@ from heads.network import Architecture, Network, load_network
 from heads.objective import regression_inputs
 from heads.postprocessing import PostProcessing
 from heads.probe import LinearProbe
-from heads.scale import AUDIO, STANDARDISE, Scale
+from heads.scale import AUDIO, Scale
 from heads.settings import Settings
 from store.errors import InputError
 from store.files import require_file
@@ -206,8 +206,8 @@ def load_model(folder: Path) -> GestureModel:
             for name in [name.split(".")[1] for name in weights if name.startswith(_SCALE) and name.endswith(".mean")]
         }
         settings = Settings.from_dict(described.get("settings", described["training"]))
-        if settings.standardise not in STANDARDISE or (settings.standardise == "training" and not scales):
-            raise ValueError("no such standardising")
+        if settings.standardise == "training" and not scales:
+            raise ValueError("nothing to standardise by")
         context = Context.from_weights(weights, regression_inputs(settings)) if settings.context else None
         predictor: Network | LinearProbe = probe
         if described["architecture"] is not None:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from store.recording import Recording
 from store.streams import CLIPS_PER_CHUNK
 
-STANDARDISE = ("recording", "training", "none")
 CONV4, CONV5, GRID, ENERGY, AUDIO = "conv4", "conv5", "grid", "energy", "audio"
 # What varies less carries nothing; dividing by it would blow up rounding.
 _SMALLEST_STD = {CONV4: 1e-3, CONV5: 1e-6, GRID: 1e-3, ENERGY: 1e-3, AUDIO: 1e-9}

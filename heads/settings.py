@@ -37,6 +37,14 @@ SYSTEMS = {
     "bimodal-gated": System(balance=True, smoothing=True, fusion="gated"),
 }
 NAMES = (PROBE, *SYSTEMS)
+CHOICES: Mapping[str, tuple[str, ...]] = {  # what settings that are words may be
+    "optimiser": ("adamw", "adam"),
+    "schedule": ("cosine", "constant"),
+    "loss": ("mse", "bce", "asl"),
+    "clip_rule": ("majority", "any"),
+    "standardise": ("recording", "training", "none"),
+    "tune": ("conv5", "fc"),
+}
 
 
 @dataclass(frozen=True)
@@ -127,11 +135,20 @@ class Settings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the settings in JSON-ready data, whatever else that holds."""
+        """Return the settings in JSON-ready data, whatever else that holds.
+
+        Raises
+        ------
+        ValueError
+            If one of them is a word that it cannot be.
+        """
         known = {field.name for field in fields(cls)} & {*data}
         values: dict[str, Any] = {
             name: tuple(data[name]) if isinstance(data[name], list) else data[name] for name in known
         }
+        for name, choices in CHOICES.items():
+            if name in values and values[name] not in choices:
+                raise ValueError(f"{name}: {values[name]!r} is none of {', '.join(choices)}")
         return cls(**values)
 
 

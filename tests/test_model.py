@@ -320,6 +320,8 @@ DAMAGES = {
     "no threshold": lambda folder: rewrite(folder, lambda described: described["thresholds"].update(nod=None)),
     "other widths": lambda folder: rewrite(folder, lambda described: described["architecture"].update(widths=[1])),
     "a setting of nothing": lambda folder: rewrite(folder, lambda described: described.update(settings=3)),
+    "an unknown loss": lambda folder: rewrite(folder, lambda described: described["settings"].update(loss="l1")),
+    "tuned from nowhere": lambda folder: rewrite(folder, lambda described: described["settings"].update(tune=None)),
     "an unknown part": lambda folder: rewrite(folder, lambda described: described["architecture"].update(depth=3)),
     "a scale without its divisor": drop_a_divisor,
     "a vocabulary of nothing": lambda folder: rewrite(folder, lambda described: described.update(vocabulary=[])),

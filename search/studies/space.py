@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from heads.settings import SYSTEMS, Settings
+from heads.settings import CHOICES, SYSTEMS, Settings
 from store.errors import InputError
 from store.files import require_file
 
@@ -20,10 +20,7 @@ _DEFAULT = "default.toml"
 _FIXED = ("seed", "tune", "clip_rule")  # said on the command line: trials with others could not be compared
 _ALLOWED: Mapping[str, tuple[str, ...]] = {
     SYSTEM: tuple(SYSTEMS),
-    "loss": ("mse", "bce", "asl"),
-    "optimiser": ("adamw", "adam"),
-    "schedule": ("cosine", "constant"),
-    "standardise": ("recording", "training", "none"),
+    **CHOICES,
 }
 _AT_MOST = {"dropout": 0.95, "average": 0.9999, "margin": 0.9, "sampler": 1.0}
 
