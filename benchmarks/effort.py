@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from heads.intervals import clips_to_intervals
+from heads.neighbours import in_order
 from heads.postprocessing import PostProcessing
 from heads.settings import settings_for
 from search.data import Data, load_data
@@ -60,7 +61,9 @@ def predict(data: Data, bench: Workbench, number: int, until: float, others: boo
     processings = {PLAIN: fitted.head.postprocessing, TUNED: fitted.head.postprocessing}
     if tested:
         scored = pool([result.scored["test"] for result in tested])
-        processings[PLAIN] = PostProcessing.plain(steady(scored.probability, scored.true))
+        processings[PLAIN] = PostProcessing.plain(
+            steady(scored.probability, scored.true, in_order(scored.times, scored.recording))
+        )
         processings[TUNED] = tune(scored, Aim("effort", trials=TRIALS, seed=bench.settings.seed), len(gestures))
     found: dict[str, Any] = {}
     for name, processing in processings.items():

@@ -17,6 +17,7 @@ from heads.context import Context, fit_context
 from heads.learner import Learner, Task
 from heads.metrics import average_precision
 from heads.model import Head
+from heads.neighbours import in_order
 from heads.network import Architecture, Network, make_network
 from heads.objective import learned_labels, regression_inputs, system_loss
 from heads.postprocessing import PostProcessing
@@ -215,7 +216,9 @@ class Workbench:
         head = Head(predictor, PostProcessing.plain(untuned), context)
         if not len(validation):
             return head
-        thresholds = steady(head.predict(clips, validation), self._data.labels.positive[validation])
+        timeline = self._data.timeline
+        neighbours = in_order(timeline.times[validation], timeline.recording[validation])
+        thresholds = steady(head.predict(clips, validation), self._data.labels.positive[validation], neighbours)
         return replace(head, postprocessing=PostProcessing.plain(thresholds))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from heads.metrics import average_precision
 from heads.model import GestureModel
+from heads.neighbours import in_order
 from heads.network import Network
 from heads.postprocessing import PostProcessing
 from search.borders import full_evaluation
@@ -153,7 +154,8 @@ def _thresholds(tested: Sequence[FoldResult]) -> tuple[PostProcessing, PostProce
     """Return those of system and probe, tuned on what was said of clips not learned from."""
     scored = pool([result.scored["test"] for result in tested])
     said = scored.probability, scored.probe_probability
-    head, probe = (PostProcessing.plain(steady(each, scored.true)) for each in said)
+    clips = in_order(scored.times, scored.recording)
+    head, probe = (PostProcessing.plain(steady(each, scored.true, clips)) for each in said)
     return head, probe
 
 

@@ -4,8 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads.metrics import precision_recall_f1
+from heads.neighbours import Neighbours
 
 UNTUNED = 0.5
+HALFWAY = 10  # events of a class at which its own optimum counts as much as what the classes share
 
 
 def best_f1(probability: NDArray[np.floating], true: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -31,18 +33,39 @@ def best_f1(probability: NDArray[np.floating], true: NDArray[np.bool_]) -> NDArr
     return np.array([_best_of_class(values, present) for values, present in columns])
 
 
-def steady(probability: NDArray[np.floating], true: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return for each class a threshold halfway from its own optimum to the mean of all classes' optima.
+def steady(probability: NDArray[np.floating], true: NDArray[np.bool_], clips: Neighbours) -> NDArray[np.float64]:
+    """Return for each class a threshold between its own optimum and the mean of all classes' optima.
 
-    The optimum over a few positive clips is as accidental as they are; what the classes share is steadier. A class
-    whose probabilities lie elsewhere, so that halfway its F1 here would not be half as high, keeps its own.
-    Arguments and result as for `best_f1`.
+    The optimum over a few events is as accidental as they are; what the classes share is steadier. So a class's own
+    counts the more, the more events it has. A class whose probabilities lie elsewhere, so that its F1 here would not
+    be half as high, keeps its own.
+
+    Parameters
+    ----------
+    probability, true : ndarray, shape (clips, classes)
+        As for `best_f1`.
+    clips : Neighbours
+        Which of them follow each other: an event is a run of positive ones.
+
+    Returns
+    -------
+    ndarray of float64, shape (classes,)
+        As of `best_f1`.
     """
     best = best_f1(probability, true)
     tuned = true.any(axis=0)
-    halfway = np.where(tuned, (best + best[tuned].mean()) / 2, best) if tuned.any() else best
-    own, shared = (precision_recall_f1(true, probability >= thresholds)[2] for thresholds in (best, halfway))
-    return np.where(shared >= own / 2, halfway, best)
+    if not tuned.any():
+        return best
+    events = np.array([count_events(present, clips) for present in true.T])
+    own = events / (events + HALFWAY)
+    drawn = np.where(tuned, own * best + (1 - own) * best[tuned].mean(), best)
+    alone, shared = (precision_recall_f1(true, probability >= thresholds)[2] for thresholds in (best, drawn))
+    return np.where(shared >= alone / 2, drawn, best)
+
+
+def count_events(present: NDArray[np.bool_], clips: Neighbours) -> int:
+    """Return the number of runs of clips in which a class is present, (clips,); not in the order of `clips`."""
+    return len(clips.runs(present[clips.order])[0])
 
 
 def _best_of_class(probability: NDArray, present: NDArray[np.bool_]) -> float:

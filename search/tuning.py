@@ -22,7 +22,7 @@ from search.bootstrap import draw_blocks, paired_difference, percentile_interval
 from search.dealing import deal
 from search.evaluation import Scored, select
 from search.judging import EFFORT, Judge
-from search.thresholds import best_f1, steady
+from search.thresholds import best_f1, count_events, steady
 
 _WIDTHS = (0.0, 0.4, 0.7, 1.0, 1.5, 2.2, 3.2)  # clips: standard deviations of the smoothing
 _LONGEST = 5  # clips: of a gap that may be filled, of an event that may be dropped
@@ -76,7 +76,7 @@ def tune(scored: Scored, aim: Aim, gestures: int | None = None) -> PostProcessin
         return PostProcessing.plain(best_f1(scored.probability, scored.true))
     smoothed = {width: _smoothed(scored.probability, clips, width) for width in range(len(_WIDTHS))}
     exact = {width: best_f1(values, scored.true) for width, values in smoothed.items()}
-    steadied = {width: steady(values, scored.true) for width, values in smoothed.items()}
+    steadied = {width: steady(values, scored.true, clips) for width, values in smoothed.items()}
 
     def value(column: int, given: dict[str, Any]) -> float:
         width = given["smoothing"]
@@ -95,7 +95,7 @@ def tune(scored: Scored, aim: Aim, gestures: int | None = None) -> PostProcessin
     if aim.per_class:
         for column in there:
             own = _search(partial(value, column), aim, aim.seed + 1 + column, shared)
-            chosen[column] = _between(shared, own, _events(scored, clips, column))
+            chosen[column] = _between(shared, own, count_events(scored.true[:, column], clips))
     plain, tuned = PostProcessing.plain(steadied[0]), _settled(chosen, steadied, clips)
     before, after = (_value(judge, each, scored, there) for each in (plain, tuned))
     return tuned if after > before else plain  # what was given up in drawing it towards the others may be too much
@@ -129,7 +129,8 @@ def gain(scored: Scored, aim: Aim, gestures: int | None = None) -> dict[str, Any
     plain, tuned = (np.zeros(scored.true.shape, bool) for _ in range(2))
     for number in range(groups):
         seen, held = select(scored, group != number), select(scored, group == number)
-        thresholds = PostProcessing.plain(steady(seen.probability, seen.true))
+        clips = in_order(seen.times, seen.recording)
+        thresholds = PostProcessing.plain(steady(seen.probability, seen.true, clips))
         for out, processing in ((plain, thresholds), (tuned, tune(seen, aim, gestures))):
             out[group == number] = processing.present(held.probability, held.times, held.recording)
     judge = Judge(scored, aim.level)
@@ -224,7 +225,3 @@ def _moved(threshold: float, shift: float) -> float:
 def _seconds(clips: float, among: Neighbours) -> float:
     """Return a length that lies between that many clips and one more; 0 for none."""
     return (round(clips) + 0.5) * among.spacing if round(clips) else 0.0
-
-
-def _events(scored: Scored, clips: Neighbours, column: int) -> int:
-    return len(clips.runs(scored.true[clips.order, column])[0])

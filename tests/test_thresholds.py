@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from heads.metrics import precision_recall_f1
-from search.thresholds import UNTUNED, best_f1, steady
+from heads.neighbours import Neighbours, in_order
+from search.thresholds import HALFWAY, UNTUNED, best_f1, count_events, steady
 
 
 def f1_at(threshold: float, probability: np.ndarray, true: np.ndarray) -> float:
@@ -101,16 +102,42 @@ TWO_CLASSES = (
 )
 
 
+def in_a_row(clips: int) -> Neighbours:
+    """One clip a second, one after the other."""
+    begin = np.arange(clips)
+    return in_order(np.column_stack([begin, begin + 1.0]))
+
+
 def test_steady_thresholds_are_between_their_own_and_the_common_one() -> None:
+    true, probability = TWO_CLASSES  # the first in one event, the second in two
+    best = best_f1(probability, true)
+    own = np.array([1 / (1 + HALFWAY), 2 / (2 + HALFWAY)])
+    np.testing.assert_allclose(steady(probability, true, in_a_row(4)), own * best + (1 - own) * best.mean())
+
+
+def test_the_more_events_a_class_has_the_more_counts_its_own_threshold() -> None:
     true, probability = TWO_CLASSES
     best = best_f1(probability, true)
-    np.testing.assert_allclose(steady(probability, true), (best + best.mean()) / 2)
+    away = []
+    for times in (1, 10, 100, 1000):
+        said, there = np.tile(probability, (times, 1)), np.tile(true, (times, 1))
+        away.append(np.abs(steady(said, there, in_a_row(4 * times)) - best).max())
+    assert away == sorted(away, reverse=True)
+    assert away[-1] < 0.02 * away[0]
+
+
+def test_events_are_counted_in_the_order_of_time_and_by_recording() -> None:
+    times = np.array([[2.0, 3], [0, 1], [1, 2], [0, 1], [5, 6]])
+    clips = in_order(times, np.array([0, 0, 0, 1, 1]))
+    assert count_events(np.array([True, True, True, True, True]), clips) == 3
+    assert count_events(np.array([True, True, False, False, False]), clips) == 2
+    assert count_events(np.zeros(5, bool), clips) == 0
 
 
 def test_a_class_on_another_scale_keeps_its_own_threshold() -> None:
     true, probability = TWO_CLASSES
     squeezed = probability * [0.1, 1.0]
-    found, best = steady(squeezed, true), best_f1(squeezed, true)
+    found, best = steady(squeezed, true, in_a_row(4)), best_f1(squeezed, true)
     assert found[0] == best[0]
     assert (precision_recall_f1(true, squeezed >= found)[2] > 0.5).all()
 
@@ -118,7 +145,7 @@ def test_a_class_on_another_scale_keeps_its_own_threshold() -> None:
 def test_classes_without_positives_do_not_count_for_the_common_threshold() -> None:
     true, probability = TWO_CLASSES
     third = np.column_stack([true, np.zeros(len(true), bool)])
-    found = steady(np.column_stack([probability, probability[:, 0]]), third)
-    np.testing.assert_array_equal(found[:2], steady(probability, true))
+    found = steady(np.column_stack([probability, probability[:, 0]]), third, in_a_row(4))
+    np.testing.assert_array_equal(found[:2], steady(probability, true, in_a_row(4)))
     assert found[2] == UNTUNED
-    assert (steady(probability, np.zeros_like(true)) == UNTUNED).all()
+    assert (steady(probability, np.zeros_like(true), in_a_row(4)) == UNTUNED).all()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from heads.intervals import clips_to_intervals
+from heads.neighbours import in_order
 from heads.postprocessing import PostProcessing
 from heads.targets import clip_labels
 from search.effort import load_costs, operations
@@ -95,7 +96,7 @@ def test_on_what_it_sees_it_is_no_worse_and_elsewhere_better_where_gestures_last
     tuned = tune(seen, aim)
     exact = PostProcessing.plain(best_f1(seen.probability, seen.true))
     assert macro(seen, tuned, level) >= macro(seen, exact, level)
-    plain = PostProcessing.plain(steady(seen.probability, seen.true))
+    plain = PostProcessing.plain(steady(seen.probability, seen.true, in_order(seen.times, seen.recording)))
     assert macro(other, tuned, level) > macro(other, plain, level) + 0.02
     gained = gain(seen, aim)
     assert gained["difference"] == pytest.approx(gained["tuned"] - gained["plain"])
@@ -116,12 +117,14 @@ def test_on_what_it_sees_it_is_never_worse_than_thresholds_alone(per_class: bool
         scored = performance(seed, clips=100, lasting=1 + seed % 2)
         for level in LEVELS:
             tuned = tune(scored, Aim(level, per_class, trials=10, seed=seed))
-            plain = PostProcessing.plain(steady(scored.probability, scored.true))
+            plain = PostProcessing.plain(
+                steady(scored.probability, scored.true, in_order(scored.times, scored.recording))
+            )
             assert macro(scored, tuned, level) >= macro(scored, plain, level)
 
 
 def test_before_it_is_drawn_towards_the_others_it_is_never_below_the_exact_optimum(monkeypatch) -> None:
-    monkeypatch.setattr("search.tuning.steady", best_f1)
+    monkeypatch.setattr("search.tuning.steady", lambda said, true, clips: best_f1(said, true))
     for seed in range(6):
         scored = performance(seed, clips=100, lasting=1 + seed % 2)
         exact = PostProcessing.plain(best_f1(scored.probability, scored.true))
