@@ -4,23 +4,26 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import write_video
+from recordings import write_video as write_video_of
+from tiny_backbone import SIZE
+from tiny_program import ENVIRONMENT, TinyRecipe, start_holding, wait_for
 
 from extract import jobs as jobs_module
 from extract.engines import map_videos
 from extract.jobs import Job
-from extract.many import Recipe, extract_all
+from extract.many import extract_all
 from store.features import FeatureStore
 
-ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.usefixtures("tiny")
+write_video = partial(write_video_of, size=SIZE)
 
 
 def square(number: int) -> tuple[int, int]:
@@ -36,19 +39,26 @@ def die_at_first(folder: Path, number: int) -> int:
     return number
 
 
-def die_always(number: int) -> int:
-    time.sleep(1 if number == 1 else 3)  # the others are at work when it dies
+def die_always(folder: Path, number: int) -> int:
+    """Die, the first time not before the next job is at work; that goes on long enough to see it."""
     if number == 1:
+        while not (folder / "2").exists():
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
+    (folder / str(number)).touch()
+    if number == 2:
+        time.sleep(1)
     return number
 
 
-@pytest.fixture
-def ray(monkeypatch):
+@pytest.fixture(scope="module")
+def ray() -> Iterator[None]:
+    """There is Ray; what `map_videos` starts of it stays for the next test."""
     ray = pytest.importorskip("ray")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))  # for its workers
-    yield ray
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])  # for its workers
+        yield
+        ray.shutdown()
 
 
 def test_one_worker_is_this_process():
@@ -70,11 +80,11 @@ def test_a_dead_worker_costs_only_its_own_task(tmp_path, engine, request):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", "ray"])
-def test_a_task_that_always_kills_its_worker(engine, request):
+def test_a_task_that_always_kills_its_worker(tmp_path, engine, request):
     """It is given up, and nobody else is blamed for it."""
     if engine == "ray":
         request.getfixturevalue("ray")
-    assert dict(map_videos(die_always, range(3), engine, workers=2)) == {0: 0, 1: None, 2: 2}
+    assert dict(map_videos(partial(die_always, tmp_path), range(3), engine, workers=2)) == {0: 0, 1: None, 2: 2}
 
 
 def arrays(store: Path) -> dict[str, bytes]:
@@ -93,7 +103,7 @@ def test_two_workers_give_the_bytes_of_one(tmp_path, engine, request):
         request.getfixturevalue("ray")
     jobs = [Job(write_video(tmp_path / f"v{number}.mov", 50 + 20 * number, seed=number)) for number in range(3)]
     for store, given in (("one", ()), ("two", (engine, 2))):
-        outcomes = list(extract_all(Recipe(str(tmp_path / store), "random:0"), jobs, *given))
+        outcomes = list(extract_all(TinyRecipe(str(tmp_path / store)), jobs, *given))
         assert {outcome.status for outcome in outcomes} == {"extracted"}
     one, two = arrays(tmp_path / "one"), arrays(tmp_path / "two")
     assert one.keys() == two.keys()
@@ -114,7 +124,7 @@ def test_a_video_that_cannot_be_read_does_not_stop_the_others(tmp_path, monkeypa
         return real(path)
 
     monkeypatch.setattr(jobs_module, "sha256", failing)
-    outcomes = list(extract_all(Recipe(str(tmp_path / "S"), "random:0"), [Job(bad), Job(good)]))
+    outcomes = list(extract_all(TinyRecipe(str(tmp_path / "S")), [Job(bad), Job(good)]))
     assert [outcome.status for outcome in outcomes] == ["failed", "extracted"]
     assert str(outcomes[0].error).startswith(f"{bad}: ")
 
@@ -122,50 +132,45 @@ def test_a_video_that_cannot_be_read_does_not_stop_the_others(tmp_path, monkeypa
 @pytest.mark.slow
 def test_an_extracting_ray_worker_is_killed(tmp_path, ray):
     """In the middle of a video: it is given again and goes on, and the store equals an undisturbed one."""
-    jobs = [Job(write_video(tmp_path / f"v{number}.mov", 16 * 40, seed=number)) for number in range(2)]
-    assert all(each.error is None for each in extract_all(Recipe(str(tmp_path / "one"), "random:0"), jobs))
-    killed = []
+    jobs = [Job(write_video(tmp_path / f"v{number}.mov", 16 * 50, seed=number)) for number in range(2)]
+    assert all(each.error is None for each in extract_all(TinyRecipe(str(tmp_path / "one")), jobs))
+    notes, killed = tmp_path / "notes", []
+    notes.mkdir()
 
     def kill() -> None:
-        while not killed:
-            time.sleep(0.05)
-            begun = list(tmp_path.glob("two.partial/**/conv4/plain/c/0"))
-            if begun:
-                workers = subprocess.run(["pgrep", "-f", "ray::_quietly"], capture_output=True, text=True).stdout
-                killed.append(int(workers.split()[0]))
-                os.kill(killed[0], signal.SIGKILL)
+        while len(holding := list(notes.iterdir())) < 2:
+            time.sleep(0.02)
+        killed.append(int(holding[0].name))
+        os.kill(killed[0], signal.SIGKILL)
+        (notes / "go").touch()
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    outcomes = list(extract_all(Recipe(str(tmp_path / "two"), "random:0"), jobs, "ray", 2))
+    outcomes = list(extract_all(TinyRecipe(str(tmp_path / "two"), notes=str(notes)), jobs, "ray", 2))
     killer.join(timeout=1)
     assert killed
-    assert {outcome.status for outcome in outcomes} <= {"extracted", "already there"}
+    assert {outcome.status for outcome in outcomes} == {"extracted"}
     assert arrays(tmp_path / "one") == arrays(tmp_path / "two")
 
 
 @pytest.mark.slow
 def test_workers_end_with_the_command(tmp_path):
     """Ctrl-C, or even the death of the parent, leaves no process behind; the same command goes on."""
-    video = write_video(tmp_path / "a.mov", 16 * 100)
-    other = write_video(tmp_path / "b.mov", 16 * 100, seed=1)
-    command = [sys.executable, "-m", "chironomy", "extract", str(video), str(other), "--store", str(tmp_path / "S")]
-    command += ["--weights", "random:0", "--workers", "2"]
+    videos = [write_video(tmp_path / f"{name}.mov", 16 * 75, seed=seed) for seed, name in enumerate("ab")]
     for stop in (signal.SIGINT, signal.SIGKILL):
-        running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
-        while running.poll() is None and not list(tmp_path.glob("S.partial/**/conv4/plain/c/0")):
-            time.sleep(0.05)
+        notes = tmp_path / stop.name
+        given = ["--backbone", "tiny", "--weights", "random:0", "--workers", "2", "--store", tmp_path / "S"]
+        running = start_holding(notes, "extract", *videos, *given)
+        wait_for(2, notes, running)
         running.send_signal(stop)
         error = running.communicate(timeout=60)[1]
-        deadline = time.monotonic() + 20
-        while members(running.pid) and time.monotonic() < deadline:
+        while members(running.pid):
             time.sleep(0.1)
-        assert not members(running.pid)
         if stop == signal.SIGINT:
             assert error.startswith("chironomy: stopped")
             assert error.count("\n") == 1
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    outcomes = list(extract_all(TinyRecipe(str(tmp_path / "S")), [Job(video) for video in videos]))
+    assert {outcome.status for outcome in outcomes} == {"extracted"}
     assert FeatureStore(tmp_path / "S").ids == ["a", "b"]
     assert np.isfinite(FeatureStore(tmp_path / "S")["a"].read("conv4/plain")).all()
 

@@ -1,8 +1,9 @@
-"""The command line with the backbone ``tiny``, in processes that can be stopped in the middle of their work.
+"""Extraction with the backbone ``tiny``, in processes that can be stopped in the middle of their work.
 
-``tiny_program.py COMMAND ...`` is ``chironomy COMMAND ...``; workers find the backbone since they import this file too.
-A process that `start_holding` begins computes no more than so many clips, and waits to be stopped: so it is in the
-middle, however fast the machine is.
+``tiny_program.py COMMAND ...`` is ``chironomy COMMAND ...``; workers find the backbone since they import this file
+too, those of `extract_all` if they are given a `TinyRecipe`. A process that holds computes no more than so many clips,
+leaves a file named by its id, and waits to be stopped or for a file ``go``: so it is in the middle, however fast the
+machine is.
 """
 
 import os
@@ -10,15 +11,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tiny_backbone import added
 
-from extract import pipeline
-from extract.runtimes import Runtime
+from extract import backbones, pipeline
+from extract.many import Recipe
+from extract.runtimes import Runtime, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
@@ -47,18 +49,38 @@ def wait_for(holding: int, notes: Path, process: subprocess.Popen) -> None:
 
 def make_known() -> None:
     """Make ``tiny`` known to this process, for good."""
-    added(Path(tempfile.mkdtemp())).__enter__()
+    if "tiny" not in backbones.names():
+        added(Path(tempfile.mkdtemp())).__enter__()
 
 
-def _holding(notes: Path) -> Callable[..., Runtime]:
-    prepare = pipeline.prepare
+@dataclass(frozen=True)
+class TinyRecipe(Recipe):
+    """A recipe for workers that have never heard of ``tiny``; they hold if there is a folder for their notes."""
 
-    def prepared(*arguments: object) -> Runtime:
+    weights: str = "random:0"
+    backbone: str = "tiny"
+    notes: str = ""
+
+    def __reduce__(self) -> tuple:
+        return _in_worker, (self.notes, *(getattr(self, each.name) for each in fields(Recipe)))
+
+
+def _in_worker(notes: str, *given: Any) -> Recipe:
+    make_known()
+    if notes:
+        hold(Path(notes))
+    return Recipe(*given)
+
+
+def hold(notes: Path) -> None:
+    """Let this process hold."""
+
+    def prepared(*arguments: Any) -> Runtime:
         whole, computed = prepare(*arguments), 0
 
         def run(clips: np.ndarray) -> np.ndarray:
             nonlocal computed
-            while computed >= HOLDS_AT:
+            while computed >= HOLDS_AT and not (notes / "go").exists():
                 (notes / str(os.getpid())).touch()
                 time.sleep(0.1)
             computed += len(clips)
@@ -66,13 +88,13 @@ def _holding(notes: Path) -> Callable[..., Runtime]:
 
         return replace(whole, run=run)
 
-    return prepared
+    pipeline.prepare = prepared
 
 
 if __name__ in ("__main__", "__mp_main__"):
     make_known()
     if "TINY_NOTES" in os.environ:
-        pipeline.prepare = _holding(Path(os.environ["TINY_NOTES"]))
+        hold(Path(os.environ["TINY_NOTES"]))
 
 if __name__ == "__main__":
     import chironomy
