@@ -136,7 +136,7 @@ def test_kills(whole, folder, record_property):
     def kill(forks: Forks, worker: int) -> Counter[str]:
         noise, counts = np.random.default_rng(worker), Counter[str]()
         durations = [timed(forks, folder / f"timed-{worker}" / "S", *step) for step in LIFE]
-        while counts["kills"] < 110 or (counts["resumed"] < 3 and counts["kills"] < 1000):
+        while counts["kills"] < 60 or (counts["resumed"] < 3 and counts["kills"] < 1000):
             store = folder / f"{worker}-{counts['stores']}" / "S"
             store.parent.mkdir()
             for (step, *arguments), duration in zip(LIFE, durations, strict=True):
@@ -151,7 +151,7 @@ def test_kills(whole, folder, record_property):
 
     counts = total(in_parallel(kill))
     report(record_property, "kills", counts)
-    assert counts["kills"] >= 200
+    assert counts["kills"] >= 120
     assert counts["resumed"] >= 6
 
 
@@ -214,24 +214,27 @@ def test_processes_at_once(whole, folder, record_property):
 
     def meet(forks: Forks, worker: int) -> Counter[str]:
         noise, counts = np.random.default_rng(worker), Counter[str]()
-        for number in range(12):
-            store = folder / f"{worker}-{number}" / "S"
+        for number in range(8):
+            store, enough = folder / f"{worker}-{number}" / "S", folder / f"enough-{worker}"
             store.parent.mkdir()
             for steps in ([LIFE[0], LIFE[0], LIFE[1]], [LIFE[2], LIFE[3], ["add_views", "b", ["crop"]]]):
-                running = [forks.start("watch", str(store), 0.2)]
+                watching, running = forks.start("watch", str(store), str(enough)), []
                 for place in noise.permutation(len(steps)):
                     step, *arguments = steps[place]
                     running.append(forks.start(step, str(store), *arguments))
                     time.sleep(noise.choice([0, noise.uniform(0, 0.1)]))
-                looks, *_ = [job.wait().done() for job in running]
-                counts["looks"] += looks
+                for job in running:
+                    job.wait().done()
+                enough.touch()
+                counts["looks"] += watching.wait().done()
+                enough.unlink()
                 counts["processes"] += len(steps)
             forks.do("finish", str(store), str(whole[-1]), [])
         return counts
 
     counts = total(in_parallel(meet))
     report(record_property, "at once", counts)
-    assert counts["looks"] > 10
+    assert counts["looks"] >= 16
 
 
 def test_who_is_stopped_is_not_swept(whole, folder, record_property):
@@ -268,25 +271,26 @@ def test_who_is_stopped_is_not_swept(whole, folder, record_property):
 # Failing disks
 
 
-# Which step of the life fails, how, and at every how many calls.
+# Which step of the life fails, how, from which call on and at every how many. What writes most calls, a recording,
+# fails at each: once at those of odd number, for good at those of even number.
 FAILURES = [
-    (0, Mode.FULL, errno.ENOSPC, 1),
-    (0, Mode.ONCE, errno.EIO, 1),
-    (0, Mode.SHORT_THEN_FULL, errno.ENOSPC, 1),
-    (0, Mode.SHORT, 0, 1),
-    (1, Mode.ALL, errno.EIO, 5),
-    (2, Mode.FULL, errno.ENOSPC, 3),
-    (2, Mode.ONCE, errno.EIO, 2),
-    (2, Mode.ALL, errno.EIO, 5),
+    (0, Mode.FULL, errno.ENOSPC, 2, 2),
+    (0, Mode.ONCE, errno.EIO, 1, 2),
+    (0, Mode.SHORT_THEN_FULL, errno.ENOSPC, 1, 1),
+    (0, Mode.SHORT, 0, 1, 1),
+    (1, Mode.ALL, errno.EIO, 1, 5),
+    (2, Mode.FULL, errno.ENOSPC, 1, 3),
+    (2, Mode.ONCE, errno.EIO, 2, 3),
+    (2, Mode.ALL, errno.EIO, 1, 5),
 ]
 
 
-@pytest.mark.parametrize(("step", "mode", "number", "every"), FAILURES)
-def test_every_write_fails_in_turn(thin, shim, folder, record_property, step, mode, number, every):
+@pytest.mark.parametrize(("step", "mode", "number", "first", "every"), FAILURES)
+def test_every_write_fails_in_turn(thin, shim, folder, record_property, step, mode, number, first, every):
     name, *arguments = THIN_LIFE[step]
 
     def fail(forks: Forks, worker: int) -> Counter[str]:
-        counts, until = Counter[str](), 1 + worker * every
+        counts, until = Counter[str](), first + worker * every
         while True:
             store = begun(thin[step], folder / str(until))
             fault = [str(store.parent), until, number, mode, ""]
@@ -321,11 +325,11 @@ def begun(store: Path, folder: Path) -> Path:
 
 @pytest.mark.parametrize("step", [0, 2])
 def test_stopped_before_a_change(thin, shim, folder, record_property, step):
-    """Before every other change on the disk the process is killed, or the power is cut."""
+    """Before every third change on the disk the process is killed, or the power is cut."""
     name, *arguments = THIN_LIFE[step]
 
     def stop(forks: Forks, worker: int) -> Counter[str]:
-        counts, until, noise = Counter[str](), 1 + 2 * worker, np.random.default_rng(worker)
+        counts, until, noise = Counter[str](), 1 + 3 * worker, np.random.default_rng(worker)
         while True:
             store = begun(thin[step], folder / f"{worker}-{until}")
             log = folder / f"log-{worker}-{until}"
@@ -342,11 +346,11 @@ def test_stopped_before_a_change(thin, shim, folder, record_property, step):
             forks.do("finish", str(store), str(thin[step + 1]), [THIN_LIFE[step]])
             counts["power cuts" if power else "kills"] += 1
             shutil.rmtree(store.parent)
-            until += 2 * WORKERS + int(noise.integers(-1, 2))
+            until += 3 * WORKERS + int(noise.integers(-1, 2))
 
     counts = total(in_parallel(stop, shim))
     report(record_property, f"{name}, call by call", counts)
-    assert min(counts["power cuts"], counts["kills"]) > 30
+    assert min(counts["power cuts"], counts["kills"]) > 20
 
 
 # Damage
@@ -361,7 +365,7 @@ def test_flips(thin, folder, record_property):
 
     counts = total(in_parallel(flip))
     report(record_property, "flips", counts)
-    assert counts["flips"] >= 600
+    assert counts["flips"] >= 400
     assert counts["found"] > 0.9 * counts["flips"]
 
 

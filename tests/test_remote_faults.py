@@ -71,9 +71,9 @@ def do(step: int, store: str) -> str | None:
 @pytest.mark.parametrize(
     ("way", "only", "every"),
     [
-        (Way.DOWN, "", 11),
-        (Way.LOST, "", 11),
-        (Way.SHORT, "", 11),
+        (Way.DOWN, "", 13),
+        (Way.LOST, "", 13),
+        (Way.SHORT, "", 13),
         (Way.LOST, "markers", 1),
         (Way.DOWN, "markers", 1),
     ],
@@ -121,7 +121,7 @@ def test_reading_while_requests_fail(server: FaultyServer, way):
         struck, _ = server.struck, server.disarm()
         if not struck:
             break
-        until += 4
+        until += 5
     assert refusals >= 10
 
 
@@ -150,7 +150,7 @@ def test_killed_at_a_request(server: FaultyServer, local, record_property, step)
                 break
             finish(store, str(local[step]), [STEPS[step]])
             kills += 1
-            until += 12
+            until += 19
     assert check(store) == WHOLE[step]
     line = f"{STEPS[step][0]}: {kills} kills during an upload"
     record_property("requests", line)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.testing  # before processes are forked: it is not loaded with NumPy
 import small_store
 from numpy.typing import NDArray
 from small_store import ATTRIBUTES, CLIPS, SPEC, TAIL

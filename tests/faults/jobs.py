@@ -1,7 +1,7 @@
 """What the processes of `faults.forks` do."""
 
 import ctypes
-import time
+from pathlib import Path
 from typing import Any
 
 from faults.contents import arrays, check, same, view
@@ -57,12 +57,14 @@ def add_views(store: str, recording: str, views: list[str]) -> int:
     return done
 
 
-def watch(store: str, seconds: float) -> int:
-    """Look at a store again and again while others write; return how often there was something."""
-    end, looks = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
+def watch(store: str, enough: str) -> int:
+    """Look at a store while others write, until there is a file; return how often there was something."""
+    looks = 0
+    while True:
+        last = Path(enough).exists()
         looks += bool(check(store, verify=True))
-    return looks
+        if last:
+            return looks
 
 
 def sweep(store: str) -> None:
