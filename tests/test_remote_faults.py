@@ -121,7 +121,7 @@ def test_reading_while_requests_fail(server: FaultyServer, way):
         struck, _ = server.struck, server.disarm()
         if not struck:
             break
-        until += 5
+        until += 4
     assert refusals >= 10
 
 
