@@ -35,10 +35,23 @@ class Neighbours:
 
     def runs(self, present: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the first and the last place of each run of True within a stretch; `present` in this order."""
-        begins = np.append(True, self.stretch[1:] != self.stretch[:-1])[: len(present)]
-        ends = np.append(begins[1:], True)[: len(present)]
-        before, after = np.append(False, present[:-1])[: len(present)], np.append(present[1:], False)[: len(present)]
-        return np.flatnonzero(present & (begins | ~before)), np.flatnonzero(present & (ends | ~after))
+        return runs_within(present, self.stretch)
+
+
+def runs_within(present: NDArray[np.bool_], stretch: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first and the last place of each run of True within a stretch.
+
+    Parameters
+    ----------
+    present : ndarray of bool, shape (places,)
+        In order.
+    stretch : ndarray of int, shape (places,)
+        Number of the stretch that each is in.
+    """
+    inner = np.pad(stretch[1:] == stretch[:-1], 1)[: len(present) + 1]  # between two of one stretch
+    before, after = np.pad(present, (1, 0))[:-1], np.pad(present, (0, 1))[1:]
+    first, last = present & ~(inner[:-1] & before), present & ~(inner[1:] & after)
+    return np.flatnonzero(first), np.flatnonzero(last)
 
 
 def in_order(times: NDArray[np.float64], recording: NDArray[np.intp] | None = None) -> Neighbours:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.neighbours import in_order
+from heads.neighbours import in_order, runs_within
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,7 @@ class Frames:
         present : ndarray of bool, shape (frames,)
             Of one class.
         """
-        begins = np.append(True, self.stretch[1:] != self.stretch[:-1])
-        ends = np.append(begins[1:], True)
-        before, after = np.append(False, present[:-1]), np.append(present[1:], False)
-        first, last = present & (begins | ~before), present & (ends | ~after)
+        first, last = runs_within(present, self.stretch)
         return np.column_stack([self.begin[first], self.end[last]])
 
 
