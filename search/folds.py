@@ -16,7 +16,7 @@ from search.evaluation import Scored, pool
 from search.fitting import Fitted, Workbench
 from search.splits import Fold, left_out_in_turn, make_folds
 
-PARTS = ("validation", "test")
+UNLEARNED = ("validation", "test")
 OUT_OF_FOLD = 5  # trainings for predictions of all clips
 
 
@@ -83,7 +83,7 @@ def fit_fold(
         fitted = replace(fitted, probe=replace(fitted.probe, postprocessing=probe_postprocessing))
     frequency = data.labels.positive[split.training].mean(axis=0)
     scored = {}
-    for part in PARTS:
+    for part in UNLEARNED:
         index = getattr(split, part)
         if not len(index):
             continue

@@ -17,7 +17,7 @@ from search.borders import full_evaluation
 from search.data import Data
 from search.evaluation import evaluation, pool
 from search.fitting import Fitted, Workbench
-from search.folds import PARTS, FoldResult, fit_fold, left_out, median_best, out_of_fold
+from search.folds import UNLEARNED, FoldResult, fit_fold, left_out, median_best, out_of_fold
 from search.splits import Fold
 from search.thresholds import steady
 from search.tuning import Aim, gain, tune
@@ -175,7 +175,7 @@ def _describe_left_out(tested: Sequence[FoldResult]) -> dict[str, Any]:
 def _scores(classes: Sequence[str], results: Sequence[FoldResult]) -> dict[str, Any]:
     scores: dict[str, Any] = {
         part: full_evaluation(classes, pool([result.scored[part] for result in results]))
-        for part in PARTS
+        for part in UNLEARNED
         if part in results[0].scored and (part == "test" or len(results) == 1)  # else a clip may be in several folds'
     }
     if len(results) > 1:
