@@ -3,8 +3,9 @@
 python benchmarks/effort.py STORE ANNOTATIONS --vocabulary NAME --out FOLDER [--seeds N]
 
 For each recording and share: learn from its first part alone, or with all of the other recordings too; label the rest;
-reckon what correcting it takes (``search/effort.toml``). Results are kept line by line in FOLDER/effort.jsonl, and what
-is there is not computed again.
+reckon what correcting it takes (``search/effort.toml``). Beside it what would be saved if it were known how much of
+each clip a gesture fills, which is about all that clips of that length can give. Results are kept line by line in
+FOLDER/effort.jsonl, and what is there is not computed again.
 """
 
 import argparse
@@ -39,8 +40,9 @@ TRIALS = 40
 COINS = 20
 DRAWS = 2000
 ALONE, WITH_OTHERS = "alone", "with the others"
-PLAIN, TUNED = "thresholds alone", "tuned for effort"
+PLAIN, TUNED = "thresholds alone", "tuned for effort, per class"
 CONTROLS = ("every gesture always", "by prevalence")
+PERFECT = "the truth of each clip"
 
 
 def learned(data: Data, number: int, until: float, others: bool) -> np.ndarray:
@@ -64,11 +66,15 @@ def predict(data: Data, bench: Workbench, number: int, until: float, others: boo
         processings[PLAIN] = PostProcessing.plain(
             steady(scored.probability, scored.true, in_order(scored.times, scored.recording))
         )
-        processings[TUNED] = tune(scored, Aim("effort", trials=TRIALS, seed=bench.settings.seed), len(gestures))
+        processings[TUNED] = tune(
+            scored, Aim("effort", per_class=True, trials=TRIALS, seed=bench.settings.seed), len(gestures)
+        )
     found: dict[str, Any] = {}
     for name, processing in processings.items():
         present = processing.present(probability, times)
         found[name] = by_gesture(clips_to_intervals(probability, present, times, gestures), gestures)
+    filled = data.labels.frames[rest].mean(axis=1)
+    found[PERFECT] = by_gesture(clips_to_intervals(filled, filled >= 0.5, times, gestures), gestures)
     end = float(times[-1, 1])
     found[CONTROLS[0]] = {gesture: [[until, end]] for gesture in gestures}
     frequency = data.labels.positive[index][:, : len(gestures)].mean(axis=0)
@@ -126,7 +132,7 @@ def report(rows: list[dict], truths: dict, lasting: dict, folder: Path) -> str:
     lines = ["| learned from | presence told by | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |"]
     lines.append("|---" * (2 + len(SHARES)) + "|")
     for who in (ALONE, WITH_OTHERS):
-        for how in (PLAIN, TUNED, *CONTROLS):
+        for how in (PLAIN, TUNED, *CONTROLS, PERFECT):
             cells = []
             for share in SHARES:
                 values = found.get((who, how, share))
