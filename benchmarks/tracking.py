@@ -1,8 +1,10 @@
-"""What it costs to record a run: a training of 30 epochs of conv5 with and without, in turns, in one process.
+"""What it costs to record a run, and to be a trial: a training of 30 epochs of conv5 with and without, in turns.
 
 The store is made of random numbers, as large as the demo's: four recordings of 70 clips. Importing MLflow and making
 the first database are not counted: an empty run before does both. Ratios are of the clock and of processor time; the
-latter is steadier where the machine has other work, as is what a training waits at its end for its recording.
+latter is steadier where the machine has other work, as is what a training waits at its end for its recording. What a
+trial of a study costs beside its training is that of one without any, in which as many epochs are told and judged, by
+Optuna on SQLite with 50 trials before it.
 
 ``--epochs N`` and ``--rounds N`` change how much is run.
 """
@@ -13,12 +15,15 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from extract.weights import load_backbone
 from heads.settings import settings_for
 from search.runs import train
+from search.studies.database import local_storage, open_study
+from search.studies.space import load_space
 from search.tracking import tracked
 from search.tracking.background import Background
 from store.annotations import Interval, write
@@ -27,6 +32,7 @@ from store.vocabulary import load_vocabulary
 from store.writing import RecordingWriter
 
 RECORDINGS, CLIPS, RATE = 4, 70, 25
+EARLIER, TRIALS = 50, 5
 VOCABULARY = "guitar-7"
 
 
@@ -85,6 +91,23 @@ def cost(folder: Path, annotations: list[Path], tracking: str, epochs: int) -> t
     return time.perf_counter() - began, time.process_time() - used, sum(waited)
 
 
+def cost_of_a_trial(folder: Path, epochs: int) -> tuple[float, float]:
+    """Return the seconds that a trial takes in which nothing is trained, by the clock and of the processor."""
+    space, study = load_space(), open_study(local_storage(folder / "study.db"), "study", 0)
+
+    def objective(trial: Any) -> float:
+        space.ask(trial, "sm+bb+ts", settings_for(tune="conv5"))
+        for epoch in range(epochs):
+            trial.report(1 - 1 / (1 + epoch + trial.number), epoch)
+            trial.should_prune()
+        return float(trial.number)
+
+    study.optimize(objective, n_trials=EARLIER)
+    began, used = time.perf_counter(), time.process_time()
+    study.optimize(objective, n_trials=TRIALS)
+    return (time.perf_counter() - began) / TRIALS, (time.process_time() - used) / TRIALS
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,6 +135,11 @@ def main() -> None:
         print(f"{arguments.epochs} epochs of conv5, recorded: {clock:.3f} x the time without (wanted: below 1.05)")
         print(f"  of processor time: {processor:.3f} x")
         print(f"  waited for the recording: {statistics.median(each[2] for each in found['on']):.2f} s")
+        trial = cost_of_a_trial(folder, arguments.epochs)
+        shares = (
+            beside / statistics.median(each[which] for each in found["off"]) for which, beside in enumerate(trial)
+        )
+        print("as a trial of a study: {:.3f} x the time more, of processor time {:.3f} x".format(*shares))
 
 
 if __name__ == "__main__":
