@@ -10,6 +10,8 @@ from search.data import Data
 from search.score_csv import write_csv
 from search.tracking import Record
 
+_FEW = 500  # clips, about five minutes: what is held out of so few is missed
+
 
 def states_of(out: Path, trainings: int) -> list[Path]:
     """Return where the states of the trainings of a model are kept."""
@@ -51,6 +53,11 @@ def tell(model: GestureModel, out: Path, data: Data, record: Record) -> dict[str
     }
 
 
+def _clips(model: GestureModel, part: str) -> int:
+    """Return of how many clips a model remembers that they were in a part of its training."""
+    return sum(stop - first for used in model.training["recordings"].values() for first, stop in used[part])
+
+
 def _notes_on(model: GestureModel) -> list[str]:
     """Return in words what a user should know of how a model was made."""
     tuned = model.training.get("cross_validation")
@@ -59,6 +66,12 @@ def _notes_on(model: GestureModel) -> list[str]:
         notes.append(
             "too little is annotated to hold anything out: the model learned from everything, and nothing is left to "
             "score it on; annotate more and train or update it to have scores"
+        )
+    learned, known = (_clips(model, part) for part in ("training", "known"))
+    if model.training["split"] == "blocked" and learned < known < _FEW:
+        notes.append(
+            f"{learned} of {known} annotated clips were learned from, the others are held out to score it on; with "
+            "--split cv:5 the model learns from all of them, and is scored too, in six trainings"
         )
     if tuned is not None and not tuned["stretches"]:
         notes.append("too little is annotated even to tune thresholds: they stay at 0.5; correct what it labels")

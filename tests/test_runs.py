@@ -572,6 +572,18 @@ def test_notes(made, train, tmp_path) -> None:
     }
 
 
+def test_what_is_held_out_of_little_is_told(train) -> None:
+    def told(split: str) -> list[str]:
+        result = train(split.replace(":", "-"), system="probe", split=split)
+        return [note.partition(" from, the others are held out")[0] for note in result["notes"] if "held out" in note]
+
+    (note,) = told("blocked")
+    learned, known = (int(word) for word in note.split() if word.isdigit())
+    assert 0 < learned < known
+    assert f"{learned} of {known} annotated clips were learned" == note
+    assert told("cv:3") == []
+
+
 @pytest.mark.parametrize(
     ("name", "intervals", "problem"),
     [
