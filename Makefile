@@ -21,9 +21,9 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 demo: $(VENV)/.installed
 	$(BIN)/chironomy demo demo-output --seconds 45
 
-# Two processes with a thread each; more threads than cores wait for each other.
+# Two processes with a thread each: more threads than cores wait for each other. The longest files begin (tests/conftest.py).
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -4,9 +4,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("CHIRONOMY_TRACKING", "off")  # tests/test_tracking.py switches it on; the rest is quicker without
+
+# How long an example takes says something about the machine alone.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 ELAN_SAMPLES = (
     "childproject.eaf",
@@ -16,6 +23,40 @@ ELAN_SAMPLES = (
     "tla-example.eaf",
     "turkish-v2.6.eaf",
 )
+
+# From more than a minute down to some ten seconds.
+LONGEST = (
+    "faults",
+    "search",
+    "runs",
+    "runtimes",
+    "remote_faults",
+    "reproduction",
+    "many",
+    "demo_run",
+    "pipeline",
+    "torchvision_backbones",
+    "places",
+    "review_page",
+    "extraction",
+    "cli",
+    "export",
+    "onnx_weights",
+    "training",
+    "tracking",
+    "guide",
+    "checkpoint",
+    "model",
+    "recognizer",
+    "resume",
+    "report",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest come first, so that no process is left alone with one of them at the end."""
+    place = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 @pytest.fixture(scope="session")

@@ -125,7 +125,7 @@ def test_many_clips_equal_the_same_clips_in_any_company():
         assert_same(found[index], timbre(clips[index : index + 1])[0])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.floats(-7, 0), min_size=2, max_size=4), st.integers(0, 2**31))
 def test_any_levels_in_one_batch(levels, seed):
     noise = np.random.default_rng(seed)
@@ -342,7 +342,7 @@ def test_samples_that_are_no_numbers_are_silence(tmp_path):
     assert np.isfinite(timbre(clip[None])).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     starts=st.lists(st.floats(-0.5, 3.0), min_size=1, max_size=12).map(sorted),
     length=st.floats(0.05, 2.0),

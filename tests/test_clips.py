@@ -171,7 +171,7 @@ def both(recordings: list[Recording]) -> list[tuple[Clips, Clips]]:
 
 
 @given(st.lists(st.tuples(st.integers(0, CLIPS - 1), st.integers(0, 1)), max_size=20), st.integers(0, 2))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_streamed_is_the_same_to_the_bit(both, drawn: list[tuple[int, int]], which: int) -> None:
     in_memory, streamed = both[which]
     assert in_memory.blocks is None
@@ -357,15 +357,19 @@ def test_statistics_are_exact_far_from_zero() -> None:
 
 
 def test_a_batch_is_quickly_there() -> None:
+    """It takes some tenfold of what copying it takes; clip by clip, or with a copy of all clips, it would be more."""
     clips, _ = planted(clips=160, recordings=4, more=("audio",), views=VIEWS)
     random = np.random.default_rng(0)
-    best = np.inf
+    gathering = copying = np.inf
     for _ in range(15):
         index, view = random.permutation(160)[:32], random.integers(2, size=32)
         began = time.perf_counter()
-        clips.batch(index, view)
-        best = min(best, time.perf_counter() - began)
-    assert best < 0.010
+        batch = clips.batch(index, view)
+        gathered = time.perf_counter()
+        for values in batch.values():
+            values.clone()
+        gathering, copying = min(gathering, gathered - began), min(copying, time.perf_counter() - gathered)
+    assert gathering < 80 * copying
 
 
 def test_free_memory(tmp_path: Path) -> None:

@@ -538,7 +538,7 @@ def tiers_of_intervals(draw):
     return names, intervals
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(human=tiers_of_intervals(), predicted=tiers_of_intervals())
 def test_round_trip(tmp_path_factory, schemas, human, predicted):
     path = tmp_path_factory.getbasetemp() / "round.eaf"

@@ -256,7 +256,7 @@ def tier_contents(draw) -> list[Interval]:
     return [Interval(begin / 1000, end / 1000, "t", draw(st.sampled_from("abc"))) for begin, end in pairs]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(before=tier_contents(), after=tier_contents())
 def test_any_content_becomes_any_other(tmp_path_factory, before: list[Interval], after: list[Interval]) -> None:
     path = tmp_path_factory.getbasetemp() / "edited.eaf"

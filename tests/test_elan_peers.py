@@ -176,7 +176,7 @@ def theirs(path: Path) -> list[bytes]:
     return [etree.tostring(each, method="c14n", with_tail=False) for each in (*tiers, *types)]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(content=documents())
 def test_hostile_files_keep_everything(tmp_path_factory, shared_data: Path, content: bytes) -> None:
     folder = tmp_path_factory.getbasetemp()

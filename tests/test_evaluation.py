@@ -268,7 +268,7 @@ def numbers(scores: object) -> list[float]:
 
 
 @given(scored_clips(), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_invariants(scored: Scored, random) -> None:
     found = evaluation(CLASSES, scored)
     assert all(0 <= each <= 1 for each in numbers(found))
@@ -288,7 +288,7 @@ def test_invariants(scored: Scored, random) -> None:
 
 
 @given(scored_clips())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_what_is_all_right_scores_one(scored: Scored) -> None:
     # Frames labelled as their clips are: otherwise no prediction of clips can be right in each of them.
     frames = np.repeat(scored.true[:, None], 16, axis=1)
@@ -307,7 +307,7 @@ def test_what_is_all_right_scores_one(scored: Scored) -> None:
 
 
 @given(scored_clips())
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_a_system_does_not_differ_from_itself(scored: Scored) -> None:
     counts = count(scored.true, scored.present, scored.block)
     found = paired_difference([counts, counts], [counts, counts])

@@ -357,7 +357,7 @@ def contents(draw) -> list[Interval]:
 
 
 @pytest.mark.parametrize("ending", WRITTEN)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(intervals=contents())
 def test_round_trip(tmp_path_factory, ending: str, intervals: list[Interval]) -> None:
     path = tmp_path_factory.getbasetemp() / f"round{ending}"

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -70,7 +70,6 @@ def test_nothing_present(clips: int) -> None:
 
 
 @given(arrays.arrays(bool, st.tuples(st.integers(0, 30), st.integers(1, 4))), st.integers(0, 99))
-@settings(deadline=None)
 def test_the_intervals_are_the_present_clips(present: np.ndarray, seed: int) -> None:
     """Where probabilities are 0 or 1."""
     random = np.random.default_rng(seed)
@@ -92,7 +91,6 @@ def test_the_intervals_are_the_present_clips(present: np.ndarray, seed: int) -> 
 
 
 @given(arrays.arrays(np.float64, st.tuples(st.integers(0, 30), st.just(1)), elements=st.floats(0, 1)), st.floats(0, 1))
-@settings(deadline=None)
 def test_borders_move_outwards_by_half_a_clip_at_most_and_never_over_each_other(probability, threshold) -> None:
     times = 0.64 * np.column_stack([np.arange(len(probability)), np.arange(1, len(probability) + 1)])
     present = probability >= threshold

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from heads.losses import CRITERIA, Loss, class_weights, dynamic_batch_balance
@@ -95,7 +95,6 @@ def plain(
 
 
 @given(batches(), st.sampled_from([torch.float32, torch.float64]))
-@settings(deadline=None)
 def test_equals_the_equations(case: tuple, dtype: torch.dtype) -> None:
     prediction, target, positive, weight = case
     expected = by_equations(
@@ -117,7 +116,6 @@ def test_equals_the_equations(case: tuple, dtype: torch.dtype) -> None:
 
 
 @given(batches(), st.randoms())
-@settings(deadline=None)
 def test_the_order_of_the_batch_does_not_matter(case: tuple, random) -> None:
     prediction, target, positive, _ = case
     order = list(range(len(prediction)))
@@ -165,7 +163,6 @@ def test_a_class_in_all_clips_or_in_none(present: bool, expected: float, clips: 
 
 
 @given(batches(), st.sampled_from([*CRITERIA]), st.booleans(), st.sampled_from([torch.float32, torch.float64]))
-@settings(deadline=None)
 def test_every_loss_equals_its_equations(case: tuple, criterion: str, balance: bool, dtype: torch.dtype) -> None:
     prediction, target, positive, weight = (None if each is None else torch.tensor(each) for each in case)
     prediction, target = prediction.to(dtype), target.to(dtype)
@@ -185,7 +182,6 @@ def test_every_loss_equals_its_equations(case: tuple, criterion: str, balance: b
 
 
 @given(batches(), st.sampled_from([*CRITERIA]), st.booleans(), st.sampled_from([20.0, 200.0, 1e30]))
-@settings(deadline=None)
 def test_no_logit_is_too_large(case: tuple, criterion: str, balance: bool, scale: float) -> None:
     """As training has it: float32, through a sigmoid; probabilities so small that their inverse overflows."""
     prediction, target, positive, _ = case
@@ -197,7 +193,6 @@ def test_no_logit_is_too_large(case: tuple, criterion: str, balance: bool, scale
 
 
 @given(batches(), st.randoms(), st.sampled_from([*CRITERIA]), st.booleans())
-@settings(deadline=None)
 def test_no_loss_depends_on_the_order_of_the_batch(case: tuple, random, criterion: str, balance: bool) -> None:
     prediction, target, positive, weight = case
     order = list(range(len(prediction)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 
@@ -27,7 +27,6 @@ def labels(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(labels())
-@settings(deadline=None)
 def test_equals_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
     true, predicted = case
     expected = precision_recall_fscore_support(true, predicted, average=None, zero_division=0)
@@ -83,7 +82,6 @@ def test_shapes_must_agree(shapes: tuple) -> None:
 
 
 @given(labels(), st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]))
-@settings(deadline=None)
 def test_average_precision_equals_scikit_learn(case, seed: int, kind: type) -> None:
     true, _ = case
     probability = np.random.default_rng(seed).random(true.shape).round(1).astype(kind)  # with ties
@@ -106,7 +104,6 @@ def literal_calibration_error(true: np.ndarray, probability: np.ndarray, bins: i
 
 
 @given(labels(), st.integers(0, 2**32 - 1), st.sampled_from([4, 8]))
-@settings(deadline=None)
 def test_calibration_error_equals_its_definition(case, seed: int, bins: int) -> None:
     true, _ = case
     probability = np.random.default_rng(seed).integers(0, 65, true.shape) / 64  # on the bins' borders, too
@@ -137,7 +134,6 @@ def test_averaged_over_batches_a_rare_class_counts_less() -> None:
 
 
 @given(labels(), st.integers(1, 12))
-@settings(deadline=None)
 def test_averaged_over_batches_equals_scikit_learn(case, batch: int) -> None:
     true, predicted = case
     scores = [
@@ -188,7 +184,6 @@ events = st.lists(
 
 
 @given(events, events, st.sampled_from([0.1, 0.25, 0.5, 0.75, 1.0]))
-@settings(deadline=None)
 def test_events_match_as_in_the_paper(true: list, predicted: list, overlap: float) -> None:
     expected = literal_event_f1(true, predicted, overlap)
     assert event_f1(true, predicted, overlap) == pytest.approx(expected)

@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_refused_with_the_likely_cause(tmp_path, spans, clo
 
 @pytest.mark.parametrize("rate", [24000 / 1001, NTSC, 60000 / 1001])
 @given(numbers=st.lists(st.integers(1, 100000), min_size=20, max_size=60, unique=True))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_times_of_the_true_rate_are_never_taken_for_others(tmp_path_factory, rate, numbers):
     path = made(
         tmp_path_factory.getbasetemp(), frames(rate, *range(0, 100, 20), *(100 + 20 * n for n in sorted(numbers)))

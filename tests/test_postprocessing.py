@@ -55,7 +55,7 @@ LEVELS = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
     st.sampled_from([0.0, 0.64, 0.7, 1.28, 2.0]),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_decides_as_it_says_in_any_order(stretches, one, other, gap, shortest, random) -> None:
     upper, lower = max(one, other), min(one, other)
     probability = np.concatenate(stretches)

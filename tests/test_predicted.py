@@ -118,7 +118,7 @@ STRETCHES = st.lists(st.tuples(st.integers(0, 20000), st.integers(1, 4000)), max
 
 
 @given(STRETCHES, st.lists(st.tuples(st.floats(0, 20), st.floats(0.001, 3)), max_size=5))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_prediction_inside_annotated_stretches(tmp_path_factory, stretches: list, found: list) -> None:
     folder = tmp_path_factory.mktemp("predicted")
     base = folder / "video.csv"
@@ -431,5 +431,6 @@ def test_a_labelling_that_is_killed_damages_nothing(tmp_path: Path) -> None:
         labelled = out.read_bytes() != original
         assert len(of_tier(read(out), "nod [chironomy]")) == 300 * labelled
         states.add(labelled)
+        seconds *= 0.95 if labelled else 1.05  # the machine may have become quicker or slower
         out.write_bytes(original)
         copy.unlink(missing_ok=True)

@@ -96,7 +96,7 @@ def test_the_region_counts_square_pixels(tmp_path, pixels, turn):
     assert_shows(picture, (width, height), region, RESIZES["crop"][1](*region[2:]))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), st.sampled_from(sorted(RESIZES)), st.sampled_from(sorted(TURNS)))
 def test_any_region(tmp_path, data, resize, turn):
     width, height = data.draw(st.integers(56, 400)), data.draw(st.integers(56, 400))

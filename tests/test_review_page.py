@@ -82,7 +82,7 @@ class Page:
 
     def wait(self, expression: str) -> None:
         """Wait until something is so; Playwright's own way is forbidden by the page's policy."""
-        for _ in range(500):
+        for _ in range(3000):
             if self.page.evaluate(expression):
                 return
             self.page.wait_for_timeout(20)

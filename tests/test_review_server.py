@@ -238,7 +238,7 @@ def test_stopping_does_not_wait_for_a_video_that_is_held(video: Path, eaf: Path,
             assert held.recv(1)
             thread = next(each for each in threading.enumerate() if each.name == "review")
             server.stop()
-            thread.join(8)
+            thread.join(60)
             assert not thread.is_alive()
     assert capfd.readouterr().err == ""
 
@@ -639,7 +639,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps=STEPS)
 def test_any_work_is_kept(tmp_path_factory, steps: list[tuple]) -> None:
     """Whatever is done, undone, saved and closed: what is shown, kept and saved is what plain lists would hold."""

@@ -34,7 +34,6 @@ rates = st.sampled_from([Fraction(1), Fraction(25), Fraction(30000, 1001), Fract
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=40), st.integers(-1000, 1000), rates)
-@settings(deadline=None)
 def test_any_frames_agree_with_a_search(steps, start, rate):
     """Frames of any milliseconds, some much longer than the step and some much shorter."""
     bounds = [Fraction(int(ms), 1000) for ms in start + np.cumsum([0, *steps])]
@@ -116,7 +115,7 @@ def test_recordings_of_any_rate_give_the_same_times(tmp_path, rate, ending):
     assert numbers(found) == [number % 40 for number in nearest]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.integers(1, 300), min_size=2, max_size=30), rate=st.sampled_from([5.0, 12.5, 25.0, 60.0]))
 def test_variable_rate(tmp_path, steps, rate):
     stamps = np.cumsum([0, *steps]).tolist()

@@ -209,7 +209,7 @@ def annotated_recordings(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 @given(annotated_recordings(), st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_blocked_on_anything(case: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], seed: int) -> None:
     times, recording, known, positive = case
     try:
@@ -286,7 +286,7 @@ def test_blocks_last_as_long_whatever_the_stride(stride: int) -> None:
     tail=st.sampled_from(["drop", "loop"]),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_moment_is_in_two_parts_at_any_rate(
     frames: list[int], rate: float, stride: int, tail: str, seed: int
 ) -> None:
@@ -363,7 +363,7 @@ def timelines(draw: st.DrawFn) -> splits.Timeline:
 
 
 @given(timelines(), st.sampled_from(sorted(GAPS)), st.integers(0, 2**32 - 1))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_every_split_of_anything(timeline: splits.Timeline, name: str, seed: int) -> None:
     try:
         folds = splits.make_folds(name, timeline, seed)
@@ -381,7 +381,7 @@ def test_every_split_of_anything(timeline: splits.Timeline, name: str, seed: int
 
 
 @given(timelines())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_blocks_of_anything(timeline: splits.Timeline) -> None:
     block = timeline.block
     assert ((block >= 0) == timeline.known).all()
@@ -574,7 +574,7 @@ def test_a_fold_that_would_lose_a_part_names_the_remedy() -> None:
     st.lists(st.tuples(st.integers(0, 40), st.integers(1, 30), st.integers(0, 2), st.booleans()), max_size=12),
     st.integers(0, 5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_near_is_near_however_long_the_clips(drawn: list[tuple[int, int, int, bool]], gap: int) -> None:
     """Every clip compared with every other, two regions of one video and another video."""
     starts, lasting, recording, chosen = np.array(drawn, int).reshape(-1, 4).T

@@ -60,7 +60,7 @@ def test_looks_like_one_array(recordings: list[Recording], whole: np.ndarray, re
     st.sampled_from([1, 2, 6]),
     st.sampled_from([ARRAY, "audio"]),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_any_rows_in_any_order(recordings: list[Recording], asked: list[list[int]], keep: int, array: str) -> None:
     expected = np.concatenate([recording.read(array) for recording in recordings])
     rows = StreamedRows(recordings, array, keep)

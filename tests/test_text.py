@@ -280,7 +280,7 @@ def by_tier_and_time(found):
     return sorted(found, key=lambda each: (place[each.tier], each.begin, each.end))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(intervals(), min_size=1, max_size=8))
 def test_round_trip(tmp_path_factory, found):
     folder = tmp_path_factory.getbasetemp()

@@ -31,7 +31,7 @@ VALUES = st.one_of(TIES, st.sampled_from(NEIGHBOURS), st.floats(0, 1))
 @example([(0.7, True), (0.7, False), (0.7, True)])
 @example([(np.nextafter(0.5, 1), True), (0.5, False)])
 @example([(5e-324, True), (0.0, False)])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_equals_brute_force(case: list[tuple[float, bool]]) -> None:
     probability = np.array([value for value, _ in case])
     true = np.array([present for _, present in case])

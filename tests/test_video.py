@@ -74,7 +74,7 @@ def test_constant_rate(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.integers(1, 2000), min_size=1, max_size=30), b_frames=st.integers(0, 2))
 def test_variable_rate(tmp_path, ending, steps, b_frames):
     """Known milliseconds go in, the same come out, whatever the order in which the frames are stored."""

@@ -44,7 +44,7 @@ def test_flip_twice_is_plain(clips):
 
 
 @pytest.mark.parametrize("view", CHANGED)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(sizes=st.lists(st.integers(1, 3), min_size=1, max_size=6), seed=st.integers(0, 2**31))
 def test_batches_do_not_matter_nor_does_the_state_of_any_generator(clips, view, sizes, seed):
     whole = apply(view, clips, 40, "content")
