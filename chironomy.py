@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich_argparse import RichHelpFormatter
-
 from commands.annotations import add_annotations, add_convert
 from commands.elan import add_elan
 from commands.features import add_extract, add_inspect
@@ -16,7 +14,7 @@ from commands.models import add_evaluate, add_label, add_train, add_update
 from commands.report import add_report
 from commands.reproduce import add_reproduce
 from commands.review import add_review
-from commands.shared import complain
+from commands.shared import HelpFormatter, complain
 from commands.studies import add_search
 from commands.trial import add_demo
 from store.errors import InputError
@@ -59,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Labels expressive gestures in videos of music performances: learns from the part that "
         "is annotated in ELAN and labels the rest.",
         epilog="Start with: chironomy demo",
-        formatter_class=RichHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")

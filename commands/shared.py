@@ -16,9 +16,16 @@ from store.errors import InputError
 Arguments = argparse.Namespace
 
 
+class HelpFormatter(RichHelpFormatter):
+    """Help in colours, without markup: "worth a look [chironomy]" is a tier's name, not a style."""
+
+    help_markup = False
+    text_markup = False
+
+
 def command(commands: Any, name: str, run: Callable[[Arguments], int | None], text: str) -> argparse.ArgumentParser:
     """Add a command to the parser; `run` gets its arguments."""
-    parser = commands.add_parser(name, help=text, description=text, formatter_class=RichHelpFormatter)
+    parser = commands.add_parser(name, help=text, description=text, formatter_class=HelpFormatter)
     parser.set_defaults(run=run, parser=parser, when_stopped="nothing half-finished is left, run it again")
     return parser
 

@@ -121,6 +121,10 @@ def test_help(command: str, run) -> None:
     assert "usage" in out.lower()
 
 
+def test_help_shows_brackets(run) -> None:
+    assert "'worth a look [chironomy]'" in " ".join(run("label", "--help")[1].split())
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, chironomy\n"
