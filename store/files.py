@@ -60,6 +60,23 @@ def sync_tree(folder: Path) -> None:
         sync_folder(Path(parent))
 
 
+def require_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, or whose original cannot be kept beside it; nothing is left behind.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist or cannot be written to, or the file is write-protected.
+    """
+    real = _unprotected(path)
+    folders = {real.parent, *[path.parent] * (real.exists() and not _copy_of(path).exists())}
+    try:
+        for folder in folders:
+            tempfile.TemporaryFile(dir=folder).close()  # it has no name; root would be told that it may write to /proc
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); free or choose another place") from None
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: beside it, made durable, then renamed over it.
 
@@ -75,11 +92,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     InputError
         If the folder does not exist or cannot be written to.
     """
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}; make it first or name another")
-    path = Path(os.path.realpath(path))
-    if path.exists() and not os.access(path, os.W_OK):
-        raise InputError(f"{path}: is write-protected; allow writing or name another file")
+    path = _unprotected(path)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     temporary = None
     try:
@@ -146,9 +159,23 @@ def keep_original(path: Path) -> None:
     InputError
         If the copy cannot be written.
     """
-    copy = path.with_name(f"{path.name}.bak")
+    copy = _copy_of(path)
     if not copy.exists():
         write_atomically(copy, path.read_bytes())
+
+
+def _copy_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.bak")
+
+
+def _unprotected(path: Path) -> Path:
+    """Return the file that a path leads to, having checked that it has a folder and may be written."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first or name another")
+    real = Path(os.path.realpath(path))
+    if real.exists() and not os.access(real, os.W_OK):
+        raise InputError(f"{path}: is write-protected; allow writing or name another file")
+    return real
 
 
 def _umask() -> int:

@@ -21,7 +21,7 @@ from store.annotations import (
     write,
 )
 from store.errors import InputError
-from store.files import keep_original
+from store.files import keep_original, require_writable
 from store.matching import Stretch, annotated_stretches
 
 
@@ -38,17 +38,16 @@ def base_for(annotations: Path | None, out: Path) -> Path | None:
     Raises
     ------
     InputError
-        If both exist and differ, since one would be lost; if the one to keep cannot be read, or there is no
-        folder for the other. It costs nothing to know before the labelling.
+        If both exist and differ, since one would be lost; if the one to keep cannot be read, or the other cannot
+        be written. It costs nothing to know before the labelling.
     """
-    if not out.parent.is_dir():
-        raise InputError(f"{out}: there is no folder {out.parent}; make it first or name another")
     there = out.is_dir() or (out.exists() and out.stat().st_size > 0)  # .txt without any annotation is empty
     base = annotations or (out if there else None)
     if base is not None:
         read(base)
         if there and not out.samefile(base):
             raise InputError(f"{out}: is there already; leave out --annotations to label into it, or name a new file")
+    require_writable(out)
     return base
 
 

@@ -1,5 +1,6 @@
 """Predictions into annotation files: beside what people annotated, never over it."""
 
+import errno
 import multiprocessing
 import os
 import random
@@ -200,6 +201,31 @@ def test_what_is_labelled_into(tmp_path: Path) -> None:
     out.write_text("not a table\n")
     with pytest.raises(InputError, match=r"out\.csv"):
         base_for(None, out)
+
+
+def test_what_cannot_be_written_is_known_at_once(tmp_path: Path, monkeypatch) -> None:
+    with pytest.raises(InputError, match=r"^/proc/out\.eaf: cannot be written"):
+        base_for(None, Path("/proc/out.eaf"))  # where even root may not, though it is told otherwise
+    (tmp_path / "links").mkdir()
+    there, out = tmp_path / "there.csv", tmp_path / "links" / "out.csv"
+    write(there, [Interval(1, 2, "nod")])
+    out.symlink_to(there)
+    temporary = tempfile.TemporaryFile
+
+    def nothing_beside_the_link(dir: Path):
+        if dir == out.parent:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return temporary(dir=dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", nothing_beside_the_link)
+    with pytest.raises(InputError, match=r"links/out\.csv: cannot be written \(Permission denied\)"):
+        base_for(None, out)  # the copy of the original would be made there
+    out.with_name("out.csv.bak").write_text("the original")
+    assert base_for(None, out) == out
+    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)
+    with pytest.raises(InputError, match=r"links/out\.csv: is write-protected"):
+        base_for(None, out)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["links", "out.csv", "out.csv.bak", "there.csv"]
 
 
 def test_a_text_file_without_any_gesture_can_be_labelled_again(tmp_path: Path) -> None:
