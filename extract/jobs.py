@@ -88,6 +88,18 @@ class Job:
         """The recording's id."""
         return self.video.stem if self.name is None else self.name
 
+    def require_files(self) -> None:
+        """Refuse a job of which a file is missing or empty.
+
+        Raises
+        ------
+        InputError
+            If so.
+        """
+        require_file(self.video)
+        if self.audio is not None:
+            require_file(self.audio)
+
     @cached_property
     def source(self) -> dict[str, Any]:
         """Facts on the files, by which a recording's content is recognised, JSON-ready; hashed once.
@@ -97,9 +109,7 @@ class Job:
         InputError
             If a file is missing or empty.
         """
-        require_file(self.video)
-        if self.audio is not None:
-            require_file(self.audio)
+        self.require_files()
         return {
             "source_name": self.video.name,
             "source_sha256": sha256(self.video),

@@ -65,6 +65,10 @@ def extract_all(recipe: Recipe, jobs: Sequence[Job], engine: str = "local", work
     InputError
         If the weights cannot be used or the store was made with another spec.
     """
+    missing = [outcome for outcome in map(_missing, jobs) if outcome is not None]
+    if len(missing) == len(jobs):  # then no weights are needed, which may be a long download
+        yield from missing
+        return
     extractor = _extractor(recipe)  # so that what is wrong for all is said once, and weights are downloaded once
     workers = max(1, min(workers, len(jobs)))
     if engine == "ray":
@@ -83,6 +87,15 @@ def extract_all(recipe: Recipe, jobs: Sequence[Job], engine: str = "local", work
 def _extractor(recipe: Recipe) -> Extractor:
     backbone = load_backbone(recipe.weights, recipe.backbone)
     return Extractor(place(recipe.store), backbone, recipe.settings, recipe.machine, recipe.views)
+
+
+def _missing(job: Job) -> Outcome | None:
+    """Return what becomes of a job whose files are not there."""
+    try:
+        job.require_files()
+    except InputError as error:
+        return Outcome(str(job.video), job.recording, "failed", error=str(error))
+    return None
 
 
 def _extract(recipe: Recipe, job: Job) -> Outcome:

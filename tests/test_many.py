@@ -19,7 +19,7 @@ from tiny_program import ENVIRONMENT, TinyRecipe, start_holding, wait_for
 from extract import jobs as jobs_module
 from extract.engines import map_videos
 from extract.jobs import Job
-from extract.many import extract_all
+from extract.many import Recipe, extract_all
 from store.features import FeatureStore
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -127,6 +127,17 @@ def test_a_video_that_cannot_be_read_does_not_stop_the_others(tmp_path, monkeypa
     outcomes = list(extract_all(TinyRecipe(str(tmp_path / "S")), [Job(bad), Job(good)]))
     assert [outcome.status for outcome in outcomes] == ["failed", "extracted"]
     assert str(outcomes[0].error).startswith(f"{bad}: ")
+
+
+def test_without_a_video_no_weights_are_wanted(tmp_path):
+    jobs = [Job(tmp_path / "one.mp4"), Job(tmp_path / "two.mp4")]
+    outcomes = list(extract_all(Recipe(str(tmp_path / "S"), weights="there are none"), jobs))
+    assert [outcome.error for outcome in outcomes] == [
+        f"{job.video}: no such file; check the name and the folder" for job in jobs
+    ]
+    good = write_video(tmp_path / "good.mov", 20)
+    outcomes = list(extract_all(TinyRecipe(str(tmp_path / "S")), [jobs[0], Job(good)]))
+    assert [outcome.status for outcome in outcomes] == ["failed", "extracted"]
 
 
 @pytest.mark.slow
