@@ -29,14 +29,15 @@ def add_review(commands: Any) -> None:
 
 
 def _run_review(arguments: Arguments) -> None:
+    if arguments.model is not None and arguments.vocabulary is not None:
+        arguments.parser.error("a model has its own vocabulary; give --model or --vocabulary")
+    if arguments.others and arguments.store is None:
+        arguments.parser.error("--others goes with --store, where the features of those recordings are")
     import webbrowser
 
     from review.desk import Sources
     from review.serve import review
     from store.vocabulary import load_vocabulary
-
-    if arguments.model is not None and arguments.vocabulary is not None:
-        arguments.parser.error("a model has its own vocabulary; give --model or --vocabulary")
 
     def opened(address: str) -> None:
         print(f"{arguments.video.name} is open at {address}\nCtrl-C ends it.", flush=True)

@@ -102,6 +102,7 @@ def elan(tmp_path: Path) -> Path:
         ["evaluate", "m", "s", "--annotations", "a.eaf", "--against"],
         ["demo", "--seconds", "-3"],
         ["label", "a.mp4", "--model", "m"],
+        ["review", "a.mp4", "--annotations", "a.eaf", "--others", "b.eaf"],
     ],
 )
 def test_wrong_arguments(arguments: list[str], run) -> None:
