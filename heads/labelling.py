@@ -207,6 +207,7 @@ def _features(job: Job, model: GestureModel, folder: Path, store: Place, weights
         stored = _stored(job, opened)
         if stored is not None:
             return stored
+    probe(job.video)  # what is no video needs no weights, which may be a long download, and no name in the store
     backbone = find_backbone(model.spec, store, weights)
     extractor = Extractor(store, backbone, settings_of(model.spec), Machine(device))
     if extractor.spec.differences(model.spec):

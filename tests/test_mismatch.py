@@ -205,6 +205,14 @@ def test_label_refuses_before_it_extracts(planted, tmp_path: Path, monkeypatch) 
     assert out.read_bytes() != before
 
 
+def test_label_says_first_that_it_was_given_no_video(planted, tmp_path: Path) -> None:
+    store, annotated, vocabulary = planted
+    train(store, [annotated], vocabulary, tmp_path / "model", system="probe", settings=Settings(epochs=1))
+    with pytest.raises(InputError) as refused:
+        label(annotated, tmp_path / "model", tmp_path / "out.eaf", store=store, weights="there are none")
+    assert str(refused.value).startswith(f"{annotated}: cannot be opened as video")
+
+
 def test_label_keeps_what_was_annotated_meanwhile(planted, tmp_path: Path, monkeypatch) -> None:
     """A file that was not there when the extraction began is labelled into, as one that was; another's is refused."""
     store, annotated, vocabulary = planted
