@@ -412,7 +412,7 @@ BAD = {
     "encoding": (minimal().replace("UTF-8", "Klingon"), "not a readable ELAN file"),
     "nested": (minimal(tiers="<a>" * 9999 + "</a>" * 9999), "not a readable ELAN file"),
     "other XML": ("<TextGrid/>", "XML, but not an ELAN file"),
-    "truncated": (minimal()[:-30], "not a readable ELAN file"),
+    "truncated": (minimal()[:-30], r"not a readable ELAN file .*; go back to a copy of it, or to .*\.eaf\.bak beside"),
     "no header": ("<ANNOTATION_DOCUMENT><TIME_ORDER/></ANNOTATION_DOCUMENT>", "without HEADER"),
     "no time order": ("<ANNOTATION_DOCUMENT><HEADER/></ANNOTATION_DOCUMENT>", "without TIME_ORDER"),
     "doctype": (minimal(prolog='<!DOCTYPE x [<!ENTITY e "v">]>\n'), "has a DOCTYPE"),

@@ -78,12 +78,13 @@ def checked(content: bytes, path: Path) -> Any:
     InputError
         If they are not an ELAN file's.
     """
-    root = parse_xml(content, path, "ELAN file", "save it again with ELAN")
+    way_out = f"go back to a copy of it, or to {path.name}.bak beside it if there is one"
+    root = parse_xml(content, path, "ELAN file", way_out)
     if root.tag != "ANNOTATION_DOCUMENT":
         raise InputError(f"{path}: XML, but not an ELAN file (<{root.tag!s}>); name an .eaf file")
     for tag in ("HEADER", "TIME_ORDER"):
         if root.find(tag) is None:
-            raise InputError(f"{path}: an ELAN file without {tag}; save it again with ELAN")
+            raise InputError(f"{path}: an ELAN file without {tag}; {way_out}")
     return root
 
 
