@@ -11,7 +11,7 @@ from store.errors import InputError
 def add_annotations(commands: Any) -> None:
     """Add the command."""
     parser = command(commands, "annotations", _run_annotations, "Show what annotation files hold.")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("files", nargs="+", type=Path, metavar="PATH", help="annotation files, or folders of them")
     add_vocabulary(parser, required=False)
     add_store(parser, "--store", help="check that the times fit the videos of this store")
     add_offset(parser)
@@ -19,20 +19,30 @@ def add_annotations(commands: Any) -> None:
 
 
 def _run_annotations(arguments: Arguments) -> int:
+    from store.annotations import expand
     from store.features import FeatureStore
     from store.mismatch import summarise_checked
     from store.vocabulary import load_vocabulary
 
     vocabulary = load_vocabulary(arguments.vocabulary) if arguments.vocabulary else None
     store = FeatureStore(arguments.store) if arguments.store else None
-    summaries = []
-    for file in arguments.files:
+    summaries: list[dict[str, Any]] = []
+    problems: list[InputError] = []
+    for path in arguments.files:
         try:
-            summaries.append(summarise_checked(file, vocabulary, store, arguments.offset))
+            files = expand(path)
         except InputError as error:
-            complain(error)
+            problems.append(error)
+            continue
+        for file in files:
+            try:
+                summaries.append(summarise_checked(file, vocabulary, store, arguments.offset))
+            except InputError as error:
+                problems.append(error)
+    for problem in problems:
+        complain(problem)
     show(arguments, {"files": summaries}, show_annotations)
-    return int(len(summaries) < len(arguments.files))
+    return int(bool(problems))
 
 
 def show_annotations(summary: dict[str, Any]) -> None:

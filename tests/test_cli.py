@@ -169,6 +169,17 @@ def test_of_several_annotation_files_the_others_go_on(elan: Path, tmp_path: Path
     assert f"{broken}: not a readable ELAN file" in err
 
 
+def test_a_folder_stands_for_its_annotation_files(elan: Path, tmp_path: Path, run) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.docx").write_text("x")
+    write(tmp_path / "last.csv", [Interval(0, 1, "Vibrato")])
+    status, out, err = run("annotations", tmp_path / "empty", tmp_path, "--json")
+    assert status == 1
+    assert [Path(file["file"]).name for file in only_json(out)["files"]] == ["last.csv", "video-1.eaf"]
+    assert err.count("\n") == 1
+    assert f"{tmp_path / 'empty'}: no annotation file in this folder" in err
+
+
 def test_convert(elan: Path, tmp_path: Path, run) -> None:
     copy, text, table = (tmp_path / name for name in ("copy.eaf", "out.txt", "out.csv"))
     for source, out in ((elan, copy), (elan, text), (text, table)):

@@ -170,7 +170,7 @@ def find(paths: Iterable[Path]) -> dict[str, Path]:
         If a path does not exist or is no annotation file, a folder holds none, or two files have one stem.
     """
     found: dict[str, Path] = {}
-    for path in (file for given in paths for file in _expand(given)):
+    for path in (file for given in paths for file in expand(given)):
         recording = recording_of(path)
         other = found.setdefault(recording, path)
         if other.resolve() != path.resolve():
@@ -178,7 +178,14 @@ def find(paths: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def _expand(path: Path) -> list[Path]:
+def expand(path: Path) -> list[Path]:
+    """Return a file as it is, and the annotation files directly in a folder.
+
+    Raises
+    ------
+    InputError
+        If it does not exist or is no annotation file, or a folder that holds none.
+    """
     if not path.is_dir():
         if not path.is_file():
             raise InputError(f"{path}: no such file or folder; check the name")
