@@ -112,8 +112,16 @@ def load_data(
 def _describe_matching(path: Path, matched: Matched) -> list[str]:
     """Return in words which tiers of a file were left alone, near misses pointed out."""
     notes = []
-    if matched.ignored:
-        notes.append(f"{path}: left alone: {', '.join(matched.ignored)}")
+    predicted, others = (
+        [tier for tier in matched.ignored if annotations.is_predicted(tier) == each] for each in (True, False)
+    )
+    if others:
+        notes.append(f"{path}: left alone: {', '.join(others)}")
+    if predicted:
+        notes.append(
+            f"{path}: of another vocabulary, and not used: {', '.join(predicted)}; where nothing else is annotated, "
+            "its 'annotated' stretches count as without gestures"
+        )
     notes += [
         f"{path}: {found!r} is not in the vocabulary; did you mean {meant!r}?"
         for found, meant in matched.near_misses.items()

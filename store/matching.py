@@ -3,8 +3,10 @@
 Conventions: an annotation counts for a gesture by the name of its tier or, where that is none of the
 vocabulary's, by its value; case and white space do not matter. The vocabulary's super-classes may be
 annotated directly as well. On a predicted tier the value comes first: chironomy wrote the gesture there, so
-that another gesture is a correction. Predictions count only inside annotated stretches. Times in the result
-are seconds of the recording, with ELAN's time origin applied.
+that another gesture is a correction. What it wrote is spelled as in the vocabulary of its model: in other
+capitals it is a name of another vocabulary, as "Facial Expression" of `guitar-7` is no "Facial expression" of
+`guitar-18`. Predictions count only inside annotated stretches. Times in the result are seconds of the recording,
+with ELAN's time origin applied.
 """
 
 import difflib
@@ -103,19 +105,22 @@ def match(
     """
     names = _names(vocabulary)
     annotated = annotated_stretches(file)
-    counted: dict[str, list[Stretch]] = {name: [] for name in names.values()}
+    spelled = {*names.values(), *vocabulary.superclasses}
+    counted: dict[str, list[Stretch]] = {name: [] for name in spelled}
     unmatched = []
     for interval in _truth(file, annotated or []):
-        name = _name_of(interval, names)
+        name = _name_predicted(interval, names, spelled) if is_predicted(interval.tier) else _name_of(interval, names)
         if name is not None:
             counted[name].append((interval.begin, interval.end))
-        elif not _is_ours(interval.tier):
+        elif not is_confidence(interval.tier):
             unmatched.append(interval)
     tiers = [tier for tier in file.tiers if not _is_ours(tier) and canonical(tier) != ANNOTATED_TIER]
     used = {interval.tier for interval in file.intervals}
     ignored = Counter({tier: 0 for tier in tiers if tier not in used and canonical(tier) not in names})
     ignored.update(interval.tier for interval in unmatched)
-    near_misses = _near_misses([*ignored, *(interval.value for interval in unmatched)], names)
+    typed = [interval for interval in unmatched if not is_predicted(interval.tier)]
+    likely = [tier for tier in ignored if not is_predicted(tier)]
+    near_misses = _near_misses([*likely, *(interval.value for interval in typed)], names)
     if required and not (annotated or any(counted.values()) or any(canonical(tier) in names for tier in tiers)):
         raise InputError(_nothing_matches(file, vocabulary, near_misses))
 
@@ -246,10 +251,17 @@ def _is_ours(tier: str) -> bool:
 
 
 def _name_of(interval: Interval, names: dict[str, str]) -> str | None:
-    candidates = [gesture_of(interval.tier), interval.value]
-    if is_predicted(interval.tier):
-        candidates.reverse()
-    return next((names[name] for name in map(canonical, candidates) if name in names), None)
+    return next((names[name] for name in map(canonical, (interval.tier, interval.value)) if name in names), None)
+
+
+def _name_predicted(interval: Interval, names: dict[str, str], spelled: set[str]) -> str | None:
+    """Return what a prediction counts for: its value, as chironomy or a person wrote it, else its tier's gesture."""
+    gesture, value = gesture_of(interval.tier), " ".join(interval.value.split())
+    if value in spelled:
+        return value
+    if canonical(value) in names and canonical(value) != canonical(gesture):
+        return names[canonical(value)]
+    return gesture if gesture in spelled else None
 
 
 def _near_misses(found: Iterable[str], names: dict[str, str]) -> dict[str, str]:

@@ -94,7 +94,29 @@ def test_corrected_predictions():
         V,
     )
     assert matched.gestures == {"Nodding": [(1, 2), (3, 4)], "Eyes closed": [(0, 1)]}
-    assert matched.ignored == {}
+    assert matched.ignored == {"Juggling [chironomy]": 1}
+    assert matched.near_misses == {}
+
+
+def test_corrected_predictions_of_a_superclass_are_not_those_of_a_gesture_in_other_capitals():
+    """The paper's seven classes have a "Facial Expression", its eighteen gestures a "Facial expression"."""
+    tier = "Facial Expression [chironomy]"
+    file = file_of(
+        ("annotated", 0, 10),
+        (tier, 0, 1, "Facial Expression"),
+        (tier, 2, 3, "frowning"),  # typed by hand, as the correction
+        (tier, 4, 5, ""),
+        ("Facial Expression", 6, 7, ""),  # a person's tier, who need not care for capitals
+    )
+    fine = match(file, load_vocabulary("guitar-18"))
+    assert fine.gestures["Facial expression"] == [(6, 7)]
+    assert fine.gestures["Frowning"] == [(2, 3)]
+    assert fine.ignored == {tier: 2}
+    coarse = match(file, load_vocabulary("guitar-7"))
+    assert coarse.superclasses["Facial Expression"] == [(0, 1), (4, 5)]
+    assert coarse.gestures["Facial expression"] == [(6, 7)]
+    assert coarse.ignored == {}
+    assert coarse.classes(load_vocabulary("guitar-7"))["Facial Expression"] == [(0, 1), (2, 3), (4, 5), (6, 7)]
 
 
 def test_superclasses_annotated_directly():

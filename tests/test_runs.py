@@ -558,12 +558,15 @@ def test_notes(made, train, tmp_path) -> None:
     write(stray, [Interval(1, 2, "nod")])
     nods = [each for each in read(made.annotated[0]).intervals if each.tier == "nod"]
     within = Interval(0, 25.6, "annotated")
-    write(own, [*nods, Interval(1, 2, "Pause"), Interval(1, 2, "nods"), within])
+    foreign = Interval(1, 2, "Wave [chironomy]", "Wave")
+    write(own, [*nods, Interval(1, 2, "Pause"), Interval(1, 2, "nods"), foreign, within])
     result = train(annotation_paths=[own, stray], system="probe")
     late = sum(each.begin >= 25.6 for each in nods)
     assert set(result["notes"]) == {
         f"{stray}: the store has no recording elsewhere; not used",
         f"{own}: left alone: Pause, nods",
+        f"{own}: of another vocabulary, and not used: Wave [chironomy]; where nothing else is annotated, its "
+        "'annotated' stretches count as without gestures",
         f"{own}: 'nods' is not in the vocabulary; did you mean 'nod'?",
         f"{own}: {late} annotations lie outside its 'annotated' stretches and are not used",
         "annotated nowhere, so neither learned nor scored: lift",
