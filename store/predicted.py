@@ -24,6 +24,8 @@ from store.errors import InputError
 from store.files import keep_original, require_writable
 from store.matching import Stretch, annotated_stretches
 
+_SLIVER = 0.25  # seconds: about as far as borders are off
+
 
 def base_for(annotations: Path | None, out: Path) -> Path | None:
     """Return the file whose annotations the labelled one keeps, None to start afresh.
@@ -119,8 +121,33 @@ def write_predicted(
 def beside_reviewed(
     earlier: Sequence[Interval], fresh: Sequence[Interval], reviewed: Sequence[Stretch]
 ) -> list[Interval]:
-    """Return earlier predictions inside reviewed stretches, and fresh ones outside; cut where a stretch ends."""
-    return [*_pieces(earlier, reviewed), *_pieces(fresh, _between(reviewed))]
+    """Return earlier predictions inside reviewed stretches, and fresh ones outside.
+
+    Where a stretch ends they are cut, and joined again if both sides say the same. What is cut off a fresh one and is
+    too short to tell from an error of its border is left out.
+    """
+    ends = {round(bound, 3) for stretch in reviewed for bound in stretch}
+    kept = _pieces(earlier, reviewed)
+    added = [
+        piece
+        for piece in _pieces(fresh, _between(reviewed))
+        if piece.end - piece.begin >= _SLIVER
+        or not {piece.begin, piece.end} & ends
+        or any(_meet(piece, each) or _meet(each, piece) for each in kept)
+    ]
+    joined: list[Interval] = []
+    for piece in sorted([*kept, *added], key=lambda each: (each.tier, each.begin)):
+        last = joined[-1] if joined else None
+        if last is not None and _meet(last, piece) and piece.begin in ends:
+            joined[-1] = replace(last, end=piece.end)
+        else:
+            joined.append(piece)
+    return joined
+
+
+def _meet(first: Interval, second: Interval) -> bool:
+    """Return whether one ends where the other begins, and both say the same."""
+    return (first.tier, first.value, first.end) == (second.tier, second.value, second.begin)
 
 
 def _document(base: Path | None, kept: AnnotationFile, out: Path) -> EafDocument:

@@ -108,7 +108,7 @@ def test_reviewed_predictions_stay_and_nothing_is_predicted_there(tmp_path: Path
     others = [tmp_path / f"copy{ending}" for ending in (".csv", ".txt", ".TextGrid", ".vtt", ".rttm", ".boris.tsv")]
     for out in (base, *others, *others):  # the second time into what is there
         file = label(out if out.exists() else base, out, new)
-        assert of_tier(file, tier) == [(0, 1), (8, 10), (10, 11), (14, 15), (19, 20), (20, 25)]
+        assert of_tier(file, tier) == [(0, 1), (8, 11), (14, 15), (19, 25)]
         assert [each.value for each in file.intervals if each.begin == 14] == ["freeze"]
         assert of_tier(file, "freeze [chironomy]") == [(30, 31)]
         assert of_tier(file, "nod") == [(12, 13)]
@@ -135,14 +135,32 @@ def test_no_prediction_inside_annotated_stretches(tmp_path_factory, stretches: l
         assert first < last
         for mark in marks:
             assert last <= mark.begin + 1e-9 or first >= mark.end - 1e-9
-    # Seconds of predictions outside the stretches, in a plain count of milliseconds.
+    # Seconds of predictions outside the stretches, in a plain count of milliseconds; slivers at their ends may be left.
     free = [
         moment
         for each in new
         for moment in range(round(each.begin * 1000), round(each.end * 1000))
         if not any(mark.begin * 1000 <= moment + 0.5 <= mark.end * 1000 for mark in marks)
     ]
-    assert sum(last - first for first, last in ours) == pytest.approx(len(free) / 1000, abs=0.002 * (len(new) + 1))
+    rounding = 0.002 * (len(new) + 1)
+    found, slivers = sum(last - first for first, last in ours), 0.25 * 2 * len(marks)
+    assert len(free) / 1000 - slivers - rounding <= found <= len(free) / 1000 + rounding
+
+
+def test_where_a_stretch_ends_an_event_stays_one_and_slivers_are_left_out(tmp_path: Path) -> None:
+    out = tmp_path / "video.eaf"
+    tier = predicted_tier("nod")
+    reviewed = [Interval(3, 4.998, tier, "nod"), Interval(0, 5, "annotated"), Interval(10, 20, "annotated")]
+    write(out, [*reviewed, Interval(12, 13, tier, "freeze"), Interval(19, 20, tier, "freeze")])
+    new = [predicted(4, 5.037), predicted(8, 10.5), predicted(19.5, 20.2), predicted(20.2, 20.4)]
+    for _ in range(2):
+        file = label(out, out, new)
+        # 37 ms behind the first stretch are an error of the border; what was corrected to another gesture goes not on.
+        assert of_tier(file, tier) == [(3, 4.998), (8, 10), (12, 13), (19, 20), (20.2, 20.4)]
+    changed = [replace(each, end=5.0) if each.begin == 3 else each for each in file.intervals]
+    write(tmp_path / "other.csv", changed)
+    file = label(tmp_path / "other.csv", tmp_path / "other.csv", new)
+    assert of_tier(file, tier)[:2] == [(3, 5.037), (8, 10)]  # goes on by so little as well: it is one event
 
 
 def test_text_and_csv(tmp_path: Path) -> None:
@@ -260,7 +278,7 @@ def test_what_was_written_is_returned(tmp_path: Path) -> None:
     base, out = tmp_path / "a.csv", tmp_path / "b.csv"
     write(base, [Interval(2, 4, "annotated"), predicted(2.5, 3), predicted(5, 6)])
     written = write_predicted(base, out, tmp_path / "a.mp4", [predicted(0, 3), predicted(7, 8)], ["nod"], "x")
-    assert [(each.begin, each.end) for each in written] == [(2.5, 3), (0, 2), (7, 8)]
+    assert [(each.begin, each.end) for each in written] == [(0, 2), (2.5, 3), (7, 8)]
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

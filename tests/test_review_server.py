@@ -708,9 +708,9 @@ def test_lanes_of_a_file_alone(eaf: Path) -> None:
 
 def test_predictions_leave_what_is_reviewed() -> None:
     sheet = Sheet({NOD: [Mark(0, 400, "nod"), Mark(800, 900, "nod", 0.5)], "annotated": [Mark(0, 500, "")]})
-    found = [Interval(0.1, 0.7, NOD, "nod", 0.25), Interval(0.8, 0.9, NOD, "nod", 0.5), Interval(0, 9, "other", "")]
+    found = [Interval(0.1, 0.78, NOD, "nod", 0.25), Interval(0.8, 0.9, NOD, "nod", 0.5), Interval(0, 9, "other", "")]
     made = proposal(sheet, "annotated", "x", found, [NOD])
-    assert made == Change("x", (), ((NOD, Mark(500, 700, "nod", 0.25)),))
+    assert made == Change("x", (), ((NOD, Mark(500, 780, "nod", 0.25)),))
     made = proposal(sheet, "annotated", "x", [], [NOD])
     assert made == Change("x", ((NOD, Mark(800, 900, "nod", 0.5)),), ())
 
