@@ -47,7 +47,7 @@ def clips_to_intervals(
     found = []
     for column, name in enumerate(classes):
         values = probability[clips.order, column]
-        first, last = clips.runs(present[clips.order, column])
+        events, first, last = fine_events(values, clips, present[clips.order, column])
         found += [
             Interval(
                 begin=float(begin),
@@ -56,9 +56,40 @@ def clips_to_intervals(
                 value=name,
                 confidence=float(values[start : stop + 1].mean()),
             )
-            for (begin, end), start, stop in zip(borders(values, clips, first, last), first, last, strict=True)
+            for (begin, end), start, stop in zip(events, first, last, strict=True)
         ]
     return found
+
+
+def fine_events(
+    probability: NDArray[np.floating], clips: Neighbours, present: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the events of one class, with borders finer than the clips.
+
+    Two between which a single clip is no gap, since it is high enough for both to reach to its middle, are one.
+
+    Parameters
+    ----------
+    probability : ndarray of float, shape (clips,)
+        In the order of `clips`.
+    clips : Neighbours
+        The clips.
+    present : ndarray of bool, shape (clips,)
+        Likewise.
+
+    Returns
+    -------
+    ndarray of float64, shape (events, 2)
+        Begin and end, in seconds.
+    ndarray of int, ndarray of int, shape (events,)
+        Their first and last clips.
+    """
+    first, last = clips.runs(present)
+    found = borders(probability, clips, first, last)
+    apart = (found[1:, 0] > found[:-1, 1]) | (clips.stretch[first[1:]] != clips.stretch[last[:-1]])
+    begins = np.append(True, apart)[: len(found)]
+    ends = np.append(apart, True)[: len(found)]
+    return np.column_stack([found[begins, 0], found[ends, 1]]), first[begins], last[ends]
 
 
 def borders(

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.intervals import borders
+from heads.intervals import fine_events
 from heads.metrics import event_hits, scores_of_counts
 from heads.neighbours import Neighbours, in_order
 from search.bootstrap import Counts, count
@@ -138,9 +138,8 @@ class _Effort:
         """Return what correcting a class costs in each block, (blocks,), in additions."""
         found = np.empty(len(self._blocks))
         for number, (index, clips) in enumerate(self._blocks):
-            first, last = clips.runs(present[index][clips.order])
             said = self._scored.probability[index, column][clips.order]
-            events = {"it": borders(said, clips, first, last).tolist()}
+            events = {"it": fine_events(said, clips, present[index][clips.order])[0].tolist()}
             wanted = {"it": self.true[column][number].tolist()}
             found[number] = operations(wanted, events, self._costs).cost(self._costs) / self._costs.add
         return found
