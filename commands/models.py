@@ -23,7 +23,7 @@ from commands.shared import (
     show,
     split,
 )
-from commands.tables import interval, make_table, print_table, show_untrained
+from commands.tables import interval, make_table, print_table, show_notes, show_untrained
 from heads.settings import CHOICES, NAMES, PRESETS
 from search.split_names import SPLITS
 
@@ -228,6 +228,7 @@ def _run_label(arguments: Arguments) -> None:
 
 def show_labelling(result: dict[str, Any]) -> None:
     """Print what `heads.labelling.label` returned."""
+    show_notes(result)
     title = f"{result['recording']}: {result['clips']} clips labelled"
     table = make_table(title, "gesture", ("intervals", "seconds"))
     for gesture, found in result["gestures"].items():

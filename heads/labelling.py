@@ -23,7 +23,7 @@ from store.annotations import Interval, check_ending, predicted_tier
 from store.errors import InputError
 from store.features import FeatureStore, Recording, occupied
 from store.files import require_file
-from store.mismatch import HEADER_BEYOND, Clock, clock_of, match_video
+from store.mismatch import HEADER_BEYOND, Clock, clock_of, doubts, match_video
 from store.places import Place
 from store.predicted import base_for, write_predicted
 from store.vocabulary import class_members
@@ -108,7 +108,8 @@ def label(
     -------
     dict
         JSON-ready: the file, the number of clips, and per gesture the intervals and seconds that its tier
-        ``GESTURE [chironomy]`` now holds; ``suggestions``, each with ``begin``, ``end`` and ``why``, the best first.
+        ``GESTURE [chironomy]`` now holds; ``suggestions``, each with ``begin``, ``end`` and ``why``, the best first;
+        ``notes``, what a user should know.
 
     Raises
     ------
@@ -119,8 +120,10 @@ def label(
     check_ending(out)
     loaded = load_model(model).with_thresholds(thresholds or {})
     base = base_for(annotations, out)
+    notes: list[str] = []
     if base is not None:
         _check_before(base, loaded, video, offset)
+        notes += doubts(base, video, name, unlinked=annotations is not None)
     with _kept_or_not(store) as features:
         recording = _features(Job(video, name, roi=roi), loaded, model, features, weights, device)
         said = predict(loaded, recording)
@@ -141,6 +144,7 @@ def label(
             "untrained_backbone": loaded.spec.untrained,
             "gestures": {gesture: _summarise(gesture, written) for gesture in gestures},
             "suggestions": [{"begin": each.begin, "end": each.end, "why": each.value} for each in pointed_out],
+            "notes": notes,
         }
 
 

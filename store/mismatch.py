@@ -6,7 +6,7 @@ to a copy of the video from which the first ten seconds were cut.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,34 @@ def summarise_checked(
     return summary | {"video": {"seconds": clock.end, "frame_rate": clock.rate}}
 
 
+def doubts(path: Path, video: Path, name: str | None = None, unlinked: bool = True) -> list[str]:
+    """Return a note where neither the name of an annotation file nor a medium it is linked to is the video's.
+
+    Parameters
+    ----------
+    path : Path
+        The annotation file.
+    video : Path
+        The video that it is to be taken for.
+    name : str, optional
+        Id of the video's recording, where it is not the file's stem.
+    unlinked : bool
+        Whether to doubt a file that is linked to nothing, as text is.
+    """
+    known, file = {video.stem, name}, read(path)
+    other = _another(file, known)
+    if recording_of(path) in known or (other is None and (file.media or not unlinked)):
+        return []
+    what = "is neither named after nor linked to" if other is None else f"is linked to {other!r}, not to"
+    return [f"{path}: {what} {video.name}; if it is another video's, the labels are wrong"]
+
+
+def _another(file: AnnotationFile, recordings: Collection[str | None]) -> str | None:
+    """Return the name of a medium that a file is linked to, None if one is of these recordings or there is none."""
+    names = sorted(name for link in file.media for name in media_names(link.url))
+    return names[0] if names and not any(Path(name).stem in recordings for name in names) else None
+
+
 def _cause(file: AnnotationFile, clock: Clock, first: float, last: float, truncated: bool | None) -> str:
     """Return what is likely the matter with annotations beyond the end, and what to do."""
     origin = time_origin(file, clock.recording)
@@ -195,9 +223,8 @@ def _cause(file: AnnotationFile, clock: Clock, first: float, last: float, trunca
         return f"likely its TIME_ORIGIN of {origin:.3f} s is not this video's; synchronise it again in ELAN"
     if truncated is None and _ntsc(clock.rate) and last <= (clock.end + BEYOND_AT_MOST) * _excess(clock.rate):
         return _stretched(clock.rate)
-    names = sorted(name for link in file.media for name in media_names(link.url))
-    other = bool(names) and clock.recording not in {Path(name).stem for name in names}
-    linked = f" (it is linked to {names[0]!r})" if other else ""
+    other = _another(file, {clock.recording})
+    linked = "" if other is None else f" (it is linked to {other!r})"
     if last - first <= clock.end:
         return (
             f"likely the video is a copy that begins later than the annotated one, or another video{linked}; "

@@ -213,6 +213,30 @@ def test_label_says_first_that_it_was_given_no_video(planted, tmp_path: Path) ->
     assert str(refused.value).startswith(f"{annotated}: cannot be opened as video")
 
 
+def test_label_notes_annotations_that_may_be_of_another_video(planted, tmp_path: Path, capsys) -> None:
+    store, annotated, vocabulary = planted
+    train(store, [annotated], vocabulary, tmp_path / "model", system="probe", settings=Settings(epochs=1))
+    video = write_video(tmp_path / "take.mov", 64)
+
+    def noted(base: Path, *media: str, name: str | None = None) -> list[str]:
+        write(base, [Interval(1, 2, "nod")], media=[Media(f"file:///{each}", None, "video/mp4") for each in media])
+        out = tmp_path / "out.eaf"
+        out.unlink(missing_ok=True)
+        return label(video, tmp_path / "model", out, annotations=base, name=name, device="cpu")["notes"]
+
+    other = tmp_path / "other.eaf"
+    says = f"{other}: is linked to 'other.mp4', not to take.mov; if it is another video's, the labels are wrong"
+    assert noted(other, "other.mp4") == [says]
+    assert noted(other, "take.mp4", "other.mp4") == noted(tmp_path / "take.eaf", "other.mp4") == []
+    assert noted(other, "other.mp4", name="other") == []
+    assert "other.csv: is neither named after nor linked to take.mov" in noted(tmp_path / "other.csv")[0]
+    assert label(video, tmp_path / "model", tmp_path / "other.csv", device="cpu")["notes"] == []
+    noted(other, "other.mp4")
+    given = ["--model", tmp_path / "model", "--annotations", other, "--out", tmp_path / "new.eaf", "--device", "cpu"]
+    assert chironomy.main([*map(str, ("label", video, *given))]) == 0
+    assert capsys.readouterr().err == f"note: {says}\n"
+
+
 def test_label_keeps_what_was_annotated_meanwhile(planted, tmp_path: Path, monkeypatch) -> None:
     """A file that was not there when the extraction began is labelled into, as one that was; another's is refused."""
     store, annotated, vocabulary = planted
