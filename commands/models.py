@@ -197,7 +197,7 @@ def add_label(commands: Any) -> None:
         type=positive,
         default=0,
         metavar="N",
-        help="point out N stretches most worth looking at next, on a tier of their own, 'worth a look [chironomy]'",
+        help="point out up to N stretches worth looking at next, on a tier of their own, 'worth a look [chironomy]'",
     )
     add_thresholds(parser)
     add_weights(parser, None)

@@ -18,7 +18,7 @@ from extract.weights import find_backbone
 from heads.intervals import clips_to_intervals
 from heads.model import GestureModel, load_model
 from heads.postprocessing import PostProcessing
-from heads.suggesting import outlook_on, suggest
+from heads.suggesting import fewer, outlook_on, suggest
 from store.annotations import Interval, check_ending, predicted_tier
 from store.errors import InputError
 from store.features import FeatureStore, Recording, occupied
@@ -134,7 +134,10 @@ def label(
         found, gestures = said.intervals(), list(said.classes)
         pointed_out: list[Interval] = []
         if suggestions:
-            pointed_out = suggest(outlook_on(loaded, recording, said.probability, matched), suggestions)
+            outlook = outlook_on(loaded, recording, said.probability, matched)
+            pointed_out = suggest(outlook, suggestions)
+            marked = matched is not None and matched.annotated is not None
+            notes += fewer(outlook, suggestions, len(pointed_out), marked)
         found += pointed_out
         written = write_predicted(base, out, video, found, gestures, f"chironomy, model {model.name}", offset)
         return {

@@ -16,7 +16,7 @@ from scipy.special import logit
 from heads.model import GestureModel
 from heads.neighbours import Neighbours, in_order
 from heads.scale import GRID
-from store.annotations import SUGGESTED_TIER, Interval
+from store.annotations import ANNOTATED_TIER, SUGGESTED_TIER, Interval
 from store.matching import Matched, Stretch
 from store.recording import Recording
 from store.vocabulary import class_members
@@ -140,6 +140,16 @@ def ranked(outlook: Outlook, count: int) -> list[tuple[float, Interval]]:
         free &= np.abs(first - at) > 2 * window
         distance = np.minimum(distance, _nearest(features, features[inside]))
     return chosen
+
+
+def fewer(outlook: Outlook, wanted: int, found: int, marked: bool) -> list[str]:
+    """Return a note on why fewer stretches were found than wanted; `marked` is whether annotated ones are marked."""
+    if found >= wanted:
+        return []
+    if len(outlook.known) and outlook.known.all():
+        whole = "is annotated" if marked else f"counts as annotated; mark what is complete on a tier {ANNOTATED_TIER!r}"
+        return [f"nothing to suggest: the whole recording {whole}"]
+    return [f"{found} of {wanted} stretches: no more lie apart from what is annotated and from each other"]
 
 
 def _unsure(outlook: Outlook) -> NDArray[np.float64]:

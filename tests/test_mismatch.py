@@ -233,8 +233,9 @@ def test_label_notes_annotations_that_may_be_of_another_video(planted, tmp_path:
     assert label(video, tmp_path / "model", tmp_path / "other.csv", device="cpu")["notes"] == []
     noted(other, "other.mp4")
     given = ["--model", tmp_path / "model", "--annotations", other, "--out", tmp_path / "new.eaf", "--device", "cpu"]
-    assert chironomy.main([*map(str, ("label", video, *given))]) == 0
-    assert capsys.readouterr().err == f"note: {says}\n"
+    assert chironomy.main([*map(str, ("label", video, *given, "--suggest", 2))]) == 0
+    nothing = "nothing to suggest: the whole recording counts as annotated; mark what is complete on a tier 'annotated'"
+    assert capsys.readouterr().err == f"note: {says}\nnote: {nothing}\n"
 
 
 def test_label_keeps_what_was_annotated_meanwhile(planted, tmp_path: Path, monkeypatch) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from recordings import write_video
 
-from heads.suggesting import LASTING, Outlook, ranked, suggest
+from heads.suggesting import LASTING, Outlook, fewer, ranked, suggest
 from store.annotations import SUGGESTED_TIER, Interval, predicted_tier, read, write
 from store.matching import match
 from store.predicted import write_predicted
@@ -73,6 +73,19 @@ def test_never_annotated_never_neighbours_whatever_the_recording(clips, count, s
     ordered = sorted(found)
     for one, other in pairwise(ordered):
         assert other.begin - one.end >= LASTING / 2
+
+
+def test_it_is_said_why_there_are_fewer() -> None:
+    short = outlook(30)
+    found = len(suggest(short, 9))
+    assert 0 < found < 9
+    assert fewer(short, found, found, marked=True) == []
+    (note,) = fewer(short, 9, found, marked=True)
+    assert note == f"{found} of 9 stretches: no more lie apart from what is annotated and from each other"
+    whole = replace(short, known=np.ones(30, bool))
+    assert fewer(whole, 9, 0, marked=True) == ["nothing to suggest: the whole recording is annotated"]
+    assert "mark what is complete on a tier 'annotated'" in fewer(whole, 9, 0, marked=False)[0]
+    assert fewer(outlook(0), 9, 0, marked=False)[0].startswith("0 of 9")
 
 
 @pytest.mark.parametrize("ending", ["eaf", "csv", "txt", "TextGrid", "vtt", "rttm"])
