@@ -157,6 +157,12 @@ def test_a_study(tmp_path, capsys) -> None:
     text = html.parse(str(tmp_path / "r.html")).getroot().text_content()
     assert "difference +0.03 [-0.02, +0.08], so they are not told apart from the defaults" in text
     assert "2 complete, 1 pruned" in text
+    assert "settings that mattered most" in text
+    (folder / "result.json").write_text(json.dumps(found | {"importances": {}}))  # as of so few
+    report(folder, tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text("utf-8")
+    assert "and their settings" in text
+    assert "dropout" in text
     (folder / "trials.csv").write_text("")
     assert chironomy.main(["report", str(folder), "--out", str(tmp_path / "bad.html")]) == 1
     assert "no finished study" in capsys.readouterr().err

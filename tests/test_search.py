@@ -25,6 +25,7 @@ from search.data import load_data
 from search.shelf import Shelf
 from search.splits import make_folds
 from search.studies.database import open_study
+from search.studies.results import describe_study, write_study
 from search.studies.searching import search
 from search.studies.space import load_space
 from search.studies.study import failed, prepare
@@ -147,7 +148,32 @@ def test_a_search_finds_saves_and_compares(look, tmp_path) -> None:
     with (folder / "trials.csv").open() as file:
         assert [int(row["trial"]) for row in csv.DictReader(file)] == list(range(6))
     pictures = {path.name for path in folder.glob("*.png") if path.stat().st_size > 5000}
-    assert {"optimization_history.png", "param_importances.png", "intermediate_values.png"} <= pictures
+    assert {"optimization_history.png", "intermediate_values.png"} <= pictures
+
+
+def test_of_one_trial_there_is_one_and_a_second_is_the_papers(look, tmp_path) -> None:
+    settings = replace(QUICK, learning_rate=2e-3)
+    assert look(trials=1, settings=settings)["search"]["trials"] == {"complete": 1}
+    found = look(trials=2, settings=settings)["search"]
+    trials = database_of(tmp_path).get_trials()
+    assert [trial.user_attrs.get(NAMED) for trial in trials] == ["default", "paper"]
+    assert found["importances"] == {}
+    assert not (tmp_path / "model.search" / "param_importances.png").exists()
+
+
+def test_what_mattered_is_told_by_ten_trials(tmp_path) -> None:
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def objective(trial: optuna.Trial) -> float:
+        return trial.suggest_float("much", 0, 1) + 0.01 * trial.suggest_float("little", 0, 1)
+
+    study.optimize(objective, n_trials=9)
+    assert describe_study(study, "macro_f1")["importances"] == {}
+    study.optimize(objective, n_trials=1)
+    found = describe_study(study, "macro_f1")
+    assert found["importances"]["much"] > 0.7
+    write_study(study, found, tmp_path)
+    assert (tmp_path / "param_importances.png").stat().st_size > 5000
 
 
 def test_a_study_goes_on_and_repeats_nothing(look, tmp_path, monkeypatch) -> None:
@@ -278,7 +304,7 @@ def test_what_is_worse_by_then_is_given_up_but_never_the_known_settings(made, tm
     question = Question(load_space(tmp_path / "space.toml"), "sm", QUICK, "macro_f1", 3, fold.split)
     trials = Trials(Shelf(store, data), classes, question, "cpu", tmp_path)
     study = open_study(f"sqlite:///{tmp_path / 'db'}", "s", 0)
-    prepare(study, question, trials.identity, "here")
+    prepare(study, question, trials.identity, "here", 9)
     for rate, regression in [*[(1e-3, True)] * 6, (1e-12, False)]:
         study.enqueue_trial({"learning_rate": rate, "regression": regression})
     study.optimize(trials, n_trials=9)

@@ -72,7 +72,7 @@ def _course(found: dict[str, Any], trials: list[dict[str, str]]) -> list[Piece]:
     if found["importances"]:
         figure = importances("What mattered", found["importances"])
         pieces.append(Drawing("importances", "How much of the scores' variation each setting explains.", figure))
-    weights = found["importances"]
+    weights = found["importances"] or dict.fromkeys(found["best_settings"], 0.0)  # too few trials tell what mattered
     names = sorted((name for name in trials[0] if name in weights), key=lambda name: -weights[name])[:_COLUMNS]
     best = sorted(complete, key=lambda place: -complete[place])[:_SHOWN]
     rows: list[Row] = [
@@ -85,9 +85,8 @@ def _course(found: dict[str, Any], trials: list[dict[str, str]]) -> list[Piece]:
         for place in best
     ]
     columns = ("trial", found["metric"], "known as", *names)
-    pieces.append(
-        Table("trials", f"The {len(rows)} best trials, and the settings that mattered most", columns, tuple(rows))
-    )
+    which = "the settings that mattered most" if found["importances"] else "their settings"
+    pieces.append(Table("trials", f"The {len(rows)} best trials, and {which}", columns, tuple(rows)))
     return pieces
 
 

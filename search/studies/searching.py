@@ -196,7 +196,7 @@ def search(
     _make(folder)
     with told(plan.storage):
         name = str(folder) if storage is None else f"--storage {shown(storage)}, {out.name}"
-        notes = prepare(study, opened.question, opened.trials.identity, name)
+        notes = prepare(study, opened.question, opened.trials.identity, name, trials)
         write_atomically(folder / _SPACE, opened.question.space.text.encode())
         chosen = {"trials": trials, "jobs": jobs, "metric": metric, "folds": folds, "split": split}
         with going_on("search", out.name, chosen | asdict(plan.settings), out, folder / _RUN) as record:

@@ -33,7 +33,7 @@ _POLL = 0.5  # seconds
 _IDENTITY = "identity"
 
 
-def prepare(study: "Study", question: Question, identity: str, place: str) -> list[str]:
+def prepare(study: "Study", question: Question, identity: str, place: str, wanted: int) -> list[str]:
     """Make a study's first trials those of the defaults and of the paper, and take up what was stopped.
 
     Parameters
@@ -46,6 +46,8 @@ def prepare(study: "Study", question: Question, identity: str, place: str) -> li
         Of `Trials`.
     place : str
         What the study is called in messages.
+    wanted : int
+        Trials in all; of only one, the defaults come first.
 
     Returns
     -------
@@ -63,16 +65,16 @@ def prepare(study: "Study", question: Question, identity: str, place: str) -> li
             f"{place}: a study of other recordings, annotations, settings, metric, folds or space; "
             "choose another --out, or remove it"
         )
+    study.set_user_attr(_IDENTITY, identity)
     notes = []
-    if known is None:
-        study.set_user_attr(_IDENTITY, identity)
-        presets = {"default": (question.system, question.settings), "paper": ("sm+bb+ts", _paper(question.settings))}
-        for name, (system, settings) in presets.items():
-            chosen = question.space.of(system, settings)
-            if chosen is None:
-                notes.append(f"the {name} settings lie outside the space and are not tried")
-            else:
-                study.enqueue_trial(chosen, user_attrs={NAMED: name}, skip_if_exists=True)
+    presets = {"default": (question.system, question.settings), "paper": ("sm+bb+ts", _paper(question.settings))}
+    tried = {trial.user_attrs.get(NAMED) for trial in study.get_trials(deepcopy=False)}
+    for name, (system, settings) in presets.items():
+        chosen = question.space.of(system, settings)
+        if chosen is None and known is None:
+            notes.append(f"the {name} settings lie outside the space and are not tried")
+        elif chosen is not None and name not in tried and len(study.get_trials(deepcopy=False)) < wanted:
+            study.enqueue_trial(chosen, user_attrs={NAMED: name}, skip_if_exists=True)
     for trial in failed(study):
         retry()(study, trial)
     return notes
@@ -239,12 +241,12 @@ def _stop_if_done(study: "Study", wanted: int) -> None:
 
 
 def _left(study: "Study", wanted: int) -> bool:
-    """Return whether there is a trial to begin: one that waits, or one that nobody is at."""
+    """Return whether there is a trial to begin; one that waits comes before a new one."""
     from optuna.trial import TrialState
 
     states = Counter(trial.state for trial in study.get_trials(deepcopy=False))
     taken = states[TrialState.COMPLETE] + states[TrialState.PRUNED] + states[TrialState.RUNNING]
-    return states[TrialState.WAITING] > 0 or taken < wanted
+    return taken < wanted
 
 
 def _done(study: "Study") -> int:
