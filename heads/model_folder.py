@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from store.arrays import METADATA
 from store.errors import InputError
 from store.files import write_atomically
 
@@ -21,10 +22,14 @@ def check_destination(folder: Path) -> None:
     Raises
     ------
     InputError
-        If it holds anything but a model, which would be lost, or its parent does not exist or cannot be written to.
+        If it holds anything but a model, which would be lost, lies inside a feature store, or its parent does not
+        exist or cannot be written to.
     """
     if not folder.name:
         raise InputError(f"{folder}: name a folder of its own for the model")
+    inside = [parent for parent in folder.absolute().parents if (parent / METADATA).is_file()]
+    if inside:
+        raise InputError(f"{folder}: lies inside the feature store {inside[-1]}; name another folder for the model")
     recover(folder)
     if folder.exists():
         names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {folder.name}

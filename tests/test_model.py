@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from planted_store import write_recording
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit
 from synthetic import SPEC, VOCABULARY, planted, pooled, tail
@@ -254,6 +255,15 @@ def test_no_folder_for_the_model(tmp_path: Path) -> None:
         make_model("probe").save(tmp_path / "not" / "there")
     with pytest.raises(InputError, match="name a folder of its own"):
         check_destination(Path())
+
+
+@pytest.mark.usefixtures("tiny")
+def test_no_model_inside_a_store(tmp_path: Path, monkeypatch) -> None:
+    write_recording(tmp_path / "S", "a")
+    monkeypatch.chdir(tmp_path / "S")
+    for inside in (tmp_path / "S" / "model", tmp_path / "S" / "a" / "model", Path("model")):
+        with pytest.raises(InputError, match=rf"^{inside}: lies inside the feature store {tmp_path / 'S'}; name"):
+            check_destination(inside)
 
 
 def test_a_failed_replacement_leaves_the_earlier_model(copy: Path, monkeypatch) -> None:
