@@ -129,14 +129,25 @@ class GestureModel:
         InputError
             If there is no such class.
         """
-        classes = [canonical(name) for name in self.vocabulary.classes]
-        for name in thresholds:
-            if canonical(name) not in classes:
-                known = ", ".join(self.vocabulary.classes)
-                raise InputError(f"--threshold {name}: the model knows no such class; there are {known}")
-        chosen = {classes.index(canonical(name)): value for name, value in thresholds.items()}
+        classes = self.vocabulary.classes
+        chosen = {classes.index(name): value for name, value in self.by_own_names(thresholds).items()}
         head = replace(self.head, postprocessing=self.head.postprocessing.with_thresholds(chosen))
         return replace(self, head=head)
+
+    def by_own_names(self, thresholds: Mapping[str, float]) -> dict[str, float]:
+        """Return thresholds under the classes' own names, however these were typed.
+
+        Raises
+        ------
+        InputError
+            If there is no such class.
+        """
+        known = {canonical(name): name for name in self.vocabulary.classes}
+        for name in thresholds:
+            if canonical(name) not in known:
+                there = ", ".join(self.vocabulary.classes)
+                raise InputError(f"--threshold {name}: the model knows no such class; there are {there}")
+        return {known[canonical(name)]: value for name, value in thresholds.items()}
 
     def describe(self) -> dict[str, Any]:
         """Return what ``model.json`` holds."""

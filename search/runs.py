@@ -179,7 +179,7 @@ def evaluate(
         raise InputError(f"{store}: no annotated clip that {who} not trained on; annotate more")
     about: dict[str, Any] = {"model": str(model), "system": loaded.system, "vocabulary": loaded.vocabulary.name}
     about |= {"against": str(against)} if against is not None else {}
-    about |= {"threshold": dict(thresholds)} if thresholds else {}
+    about |= {"threshold": loaded.by_own_names(thresholds)} if thresholds else {}
     with tracked("evaluate", f"{model.name} evaluated", about, beside=model) as record:
         record.data(opened, data, "evaluation")
         scored = predicted(loaded, data, chosen)

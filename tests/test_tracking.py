@@ -106,6 +106,12 @@ def test_parameters_are_all_that_was_chosen(trained) -> None:
     assert trained.evaluation.data.params["model"] == str(trained.model)
 
 
+def test_a_threshold_is_recorded_under_the_classs_own_name(made, trained) -> None:
+    result = runs.evaluate(trained.model, made.store, made.annotated, thresholds={"NOD": 0.9})
+    params = trained.client.get_run(result["run"]["id"]).data.params
+    assert {name: value for name, value in params.items() if "threshold" in name} == {"threshold.nod": "0.9"}
+
+
 def test_epochs_are_metrics_step_by_step(trained) -> None:
     history = trained.result["training"]["history"]
     losses = trained.client.get_metric_history(trained.run.info.run_id, "loss")
