@@ -3,17 +3,16 @@
 import math
 from collections import deque
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from extract.media import open_media
 from extract.sound import Samples, pieces
+from extract.threads import blas_on_one_thread
 from store.errors import InputError
 
 WINDOWS = 28  # of a clip: 1 + samples // hop, centred
@@ -88,22 +87,13 @@ def timbre(samples: NDArray[np.floating], parameters: AudioParameters = PARAMETE
     """
     features = np.empty((len(samples), WINDOWS, parameters.features), np.float32)
     derived = features[..., : parameters.features - parameters.time]
-    # The last digits of a matrix product depend on how many threads share it: on every machine, one.
-    with _numeric_libraries().limit(limits=1, user_api="blas"):
+    with blas_on_one_thread():
         for first in range(0, len(samples), AT_ONCE):
             some = slice(first, first + AT_ONCE)
             derived[some] = _with_derivatives(_base_features(np.asarray(samples[some], np.float32), parameters))
     if parameters.time:
         features[..., -1] = np.arange(WINDOWS) * parameters.hop / parameters.rate
     return features
-
-
-@cache
-def _numeric_libraries() -> ThreadpoolController:
-    """Return the hold on the libraries under numpy and scipy; finding them takes longer than using it."""
-    import scipy.linalg  # noqa: F401  else its library is not loaded yet, and not found
-
-    return ThreadpoolController()
 
 
 def _base_features(samples: Samples, parameters: AudioParameters) -> NDArray[np.floating]:

@@ -17,6 +17,7 @@ from scipy.special import expit, logit
 from torch import Tensor, nn
 from torch.nn import functional
 
+from extract.threads import torch_on_one_thread
 from heads.clips import Clips
 from heads.losses import Loss
 from heads.probe import LinearProbe, fit_probe
@@ -109,7 +110,7 @@ def train_context(
     learned[torch.from_numpy(training)] = True
     order = [torch.from_numpy(sequence) for sequence in sequences]
     rows = torch.cat(order)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch_on_one_thread():
         torch.manual_seed(seed)
         network = ContextNetwork(x.shape[1])
         optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)

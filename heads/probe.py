@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from extract.threads import blas_on_one_thread
 from extract.views import PLAIN
 from heads.clips import Clips
 from heads.scale import GRID
@@ -82,7 +83,7 @@ def fit_probe(
             bias[column] = 20.0 if present.any() else -20.0  # certain: probability 1 or 0 to rounding
             continue
         regression = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000, class_weight="balanced")
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), blas_on_one_thread():
             warnings.simplefilter("ignore", ConvergenceWarning)  # close enough is good enough for a baseline
             regression.fit(features, present)
         weight[column], bias[column] = regression.coef_[0], regression.intercept_[0]

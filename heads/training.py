@@ -1,7 +1,7 @@
 """Training a network: epochs, the best of them, when to stop, and how to go on after that (Section 5.3)."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from extract.threads import torch_on_one_thread
 from heads.checkpoint import Checkpoint
 from heads.learner import Learner
 from heads.network import Network
@@ -110,7 +111,8 @@ def train(
         If the loss, or what the network says, is no number any more.
     """
     settings = learner.settings
-    with _repeatable(learner.device):
+    small = settings.tune == "fc"
+    with _repeatable(learner.device), torch_on_one_thread() if small else nullcontext():
         kept = checkpoint.load() if checkpoint is not None else None
         if kept is None:
             run = _Run()

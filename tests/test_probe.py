@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from synthetic import planted
+from threadpoolctl import threadpool_info, threadpool_limits
 from trivial import always_f1
 
 from heads import probe as module
@@ -49,6 +50,25 @@ def test_learns_and_gives_what_scikit_learn_gives(case, inputs: tuple[str, ...])
         np.testing.assert_allclose(probe.predict(clips, held_out)[:, column], expected, atol=1e-3)
     true = labels.positive[held_out]
     assert macro_f1(true, probe.predict(clips, held_out) >= 0.5) > always_f1(true) + 0.2
+
+
+def test_it_is_fitted_on_one_thread_and_the_others_are_given_back(case, monkeypatch) -> None:
+    """On two it takes many times as long: they wait for each other."""
+    clips, labels = case
+    seen, fit = [], LogisticRegression.fit
+
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    def watched(*given):
+        seen.append(threads())
+        return fit(*given)
+
+    monkeypatch.setattr(LogisticRegression, "fit", watched)
+    with threadpool_limits(2):
+        fit_probe(clips, np.arange(120), labels.positive)
+        assert threads() == {2}
+    assert seen == [{1}] * 3
 
 
 def test_clips_are_predicted_one_by_one(case, monkeypatch) -> None:

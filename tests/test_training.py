@@ -122,6 +122,20 @@ def test_same_seed_same_network(quick: Trained) -> None:
         assert torch.equal(value, again.network.state_dict()[name]), name
 
 
+def test_small_matrices_are_for_one_thread_and_the_others_are_given_back() -> None:
+    torch.set_num_threads(2)  # the fixture of the module puts it back
+    seen: list[int] = []
+
+    def score(true: np.ndarray, probability: np.ndarray) -> float:
+        seen.append(torch.get_num_threads())
+        return 0.0
+
+    run(replace(QUICK, tune="fc", epochs=1), score)
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+
+
 def test_another_seed_another_network(quick: Trained) -> None:
     assert run(replace(QUICK, seed=2)).history != quick.history
 
