@@ -135,8 +135,9 @@ def beside_reviewed(
         or not {piece.begin, piece.end} & ends
         or any(_meet(piece, each) or _meet(each, piece) for each in kept)
     ]
+    order = {tier: place for place, tier in enumerate(dict.fromkeys(each.tier for each in (*added, *kept)))}
     joined: list[Interval] = []
-    for piece in sorted([*kept, *added], key=lambda each: (each.tier, each.begin)):
+    for piece in sorted([*kept, *added], key=lambda each: (order[each.tier], each.begin)):
         last = joined[-1] if joined else None
         if last is not None and _meet(last, piece) and piece.begin in ends:
             joined[-1] = replace(last, end=piece.end)
