@@ -101,6 +101,7 @@ def _receive(url: str, part: Path) -> None:
     try:
         answer = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
+        error.close()  # it is an answer, too; collected unclosed it complains of a file that is closed already
         if have and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # all of it is there
         raise _unreachable(error) from error
