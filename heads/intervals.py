@@ -70,12 +70,10 @@ def fine_events(
 
     Parameters
     ----------
-    probability : ndarray of float, shape (clips,)
-        In the order of `clips`.
-    clips : Neighbours
-        The clips.
+    probability, clips
+        As for `borders`.
     present : ndarray of bool, shape (clips,)
-        Likewise.
+        Where it is predicted, in the order of `clips`.
 
     Returns
     -------
